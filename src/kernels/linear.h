@@ -1,0 +1,30 @@
+// Linear layers.  One float32 accumulator per output, fma in ascending order of the reduced index,
+// never split: the result for a row depends on that row alone and is the same for every batch,
+// thread count and vector width.
+#pragma once
+
+#include "base/views.h"
+#include "kernels/compute.h"
+#include "kernels/packed_matrix.h"
+
+namespace pawl {
+
+// y[m,n] = sum_k x[m,k] w[n,k] + bias[n].  The sum starts at 0 (or at y[m,n] with kAdd), k ascends;
+// bias (length N, may be empty) is added after it.  x [M,K], y [M,N] must not overlap.
+enum class Output { kWrite, kAdd };
+void LinearForward(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
+                   std::span<const float> bias, Output output, MatrixView<float> y);
+
+// dx[m,k] = (0 or dx[m,k]) + sum_n dy[m,n] w[n,k], n ascending.  dy [M,N], dx [M,K].
+void LinearBackwardInput(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
+                         Output output, MatrixView<float> dx);
+
+// ADDS to dw: dw[n,k] += sum_t dy[t,n] x[t,k], t ascending, the accumulator carried from call to
+// call, so that cutting the rows into slices changes nothing.  dw is kF32 [N,K].
+void LinearBackwardWeight(const Compute& compute, MatrixView<const float> dy,
+                          MatrixView<const float> x, PackedMatrix& dw);
+
+// ADDS to dbias [N]: sum over rows of dy, ascending, carried.
+void BiasBackward(const Compute& compute, MatrixView<const float> dy, std::span<float> dbias);
+
+}  // namespace pawl
