@@ -1,0 +1,81 @@
+// The backward pass at layer granularity, hand-written.
+//
+// A micro-batch is trained as one pass over its prompts and one or more passes over completions
+// that continue them.  Gradients of the prompts' keys and values gather in PrefixGradients while
+// the completions' passes run backward; the prompts' backward pass comes last and starts from them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/forward.h"
+
+namespace pawl {
+
+// Where gradients go; both may be absent parts: with an adapter only the adapter is trained.
+struct Gradients {
+  Weights* weights = nullptr;  // full fine-tuning: kF32, shaped like the model's
+  Adapter* adapter = nullptr;  // LoRA: ZerosLike(adapter)
+};
+
+// Activations of one forward pass.  Reusable; owns its memory.
+class SavedActivations {
+ public:
+  SavedActivations();
+  ~SavedActivations();
+  SavedActivations(SavedActivations&&) noexcept;
+  SavedActivations& operator=(SavedActivations&&) noexcept;
+  std::size_t bytes() const;
+  struct Layers;
+  Layers& layers() { return *layers_; }
+  const Layers& layers() const { return *layers_; }
+
+ private:
+  std::unique_ptr<Layers> layers_;
+};
+// Bytes of activations that one row needs, for memory planning.
+std::size_t ActivationBytesPerRow(const ModelConfig& config, const Adapter* adapter);
+
+// Gradients of the keys and values of a shared prefix, all layers.
+class PrefixGradients {
+ public:
+  PrefixGradients(const ModelConfig& config, std::size_t positions);  // zero
+  std::size_t positions() const { return positions_; }
+  MatrixView<float> keys(std::size_t layer);  // [positions, K*D], before nothing: gradients of the
+  MatrixView<float> values(std::size_t layer);  // stored (rotated, normalised) keys and values
+
+ private:
+  std::size_t positions_, width_, layers_;
+  AlignedBuffer<float> data_;
+};
+
+// A sequence of a pass that is run backward.  prefix: the gradients of the positions before its
+// first row (null when it starts at position 0); several sequences may share one.  incoming: for a
+// prompt, what its completions gathered; ADDED to the gradients of its own keys and values.
+struct BackwardRows {
+  SequenceRows rows;
+  PrefixGradients* prefix = nullptr;
+  PrefixGradients* incoming = nullptr;
+};
+
+// dhidden [T, C]: gradient of Forward's output; overwritten.  ADDS to gradients.  `sequences` are
+// those of the forward pass that filled `saved`, in its order, with caches still holding their keys
+// and values.
+void Backward(const Policy& policy, const Compute& compute, std::span<const std::int32_t> ids,
+              std::span<const BackwardRows> sequences, const SavedActivations& saved,
+              Scratch& scratch, MatrixView<float> dhidden, const Gradients& gradients);
+
+// One sweep over chunks of rows: logits, log p(target) and entropy (as HeadForward, the same bits),
+// then the gradient for loss terms linear in them: dloss_dlogp [M], dloss_dentropy [M] or empty.
+// dhidden [M, C] WRITTEN; with full fine-tuning the head's weight gradient is ADDED.  Rows whose
+// coefficients are all zero cost no matrix product.
+void HeadForwardBackward(const Policy& policy, const Compute& compute,
+                         MatrixView<const float> hidden, std::span<const std::int32_t> targets,
+                         float inverse_temperature, std::span<const float> dloss_dlogp,
+                         std::span<const float> dloss_dentropy, Scratch& scratch,
+                         const HeadScores& scores, MatrixView<float> dhidden,
+                         const Gradients& gradients);
+
+}  // namespace pawl

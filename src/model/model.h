@@ -1,0 +1,52 @@
+// A model folder in memory: config, packed weights, stop ids.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "base/error.h"
+#include "kernels/compute.h"
+#include "kernels/rope.h"
+#include "model/adapter.h"
+#include "model/weights.h"
+
+namespace pawl {
+
+// How the frozen weights are stored.  kStored: as in the file (F16 is widened to float32).
+enum class Precision { kStored, kF32, kBf16 };
+Result<Precision> ParsePrecision(const std::string& name);  // "f32" | "bf16"; others are kUsage
+
+struct Model {
+  ModelConfig config;
+  Weights weights;
+  RopeTable rope;                      // for all positions up to max_positions
+  std::size_t max_positions = 0;       // longest sequence; min(config's limit, what was asked for)
+  std::vector<std::int32_t> stop_ids;  // config's and generation_config's eos
+  std::filesystem::path folder;        // empty for a model made in memory
+};
+
+// Reads tensor by tensor into packed form (no second copy of the model in memory), with the pool's
+// threads.  Everything is validated first; non-finite weights are kBadFile naming the tensor.
+Result<Model> LoadModel(const std::filesystem::path& folder, Precision precision, ThreadPool& pool,
+                        std::size_t max_positions = 4096);
+
+// Random weights: embeddings N(0, 0.02), linear layers N(0, 1/sqrt(fan_in)), the two projections
+// into the residual divided by sqrt(2 layers), norms 1, biases 0; a pure function of (config,
+// seed).
+Model MakeRandomModel(const ModelConfig& config, Precision precision, std::uint64_t seed,
+                      ThreadPool& pool, std::size_t max_positions = 4096);
+
+// config.json (the given text, or one written from config), model.safetensors in `dtype`
+// ("float32", "bfloat16", "float16"), generation_config.json.  Tokenizer files are the caller's.
+Status SaveModel(const Model& model, const std::string& dtype, const std::filesystem::path& folder);
+
+std::size_t ParameterCount(const ModelConfig& config);
+
+// What produces next-token distributions: a model with or without its adapter.
+struct Policy {
+  const Model& model;
+  const Adapter* adapter = nullptr;
+};
+
+}  // namespace pawl
