@@ -29,8 +29,7 @@ std::string Nearest(std::string_view name, std::span<const std::string> candidat
   std::size_t best_distance = static_cast<std::size_t>(-1);
   for (const std::string& candidate : candidates) {
     const std::size_t distance = EditDistance(name, candidate);
-    const std::size_t limit =
-        std::max<std::size_t>(2, std::max(name.size(), candidate.size()) / 3);
+    const std::size_t limit = std::max<std::size_t>(2, std::max(name.size(), candidate.size()) / 3);
     if (distance <= limit && distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -1,0 +1,18 @@
+# Run at every build: writes OUTPUT with the commit of SOURCE, touching the file only when it changes.
+execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD
+                OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+if(failed)
+  set(commit "unknown")
+else()
+  execute_process(COMMAND git -C ${SOURCE} diff --quiet HEAD -- src apps RESULT_VARIABLE changed)
+  if(changed)
+    set(commit "${commit}-dirty")
+  endif()
+endif()
+set(text "#define PAWL_COMMIT \"${commit}\"\n#define PAWL_VERSION \"${VERSION}\"\n")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} old)
+endif()
+if(NOT "${old}" STREQUAL "${text}")
+  file(WRITE ${OUTPUT} "${text}")
+endif()
