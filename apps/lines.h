@@ -10,12 +10,14 @@
 
 namespace pawl {
 
-// Reads standard input (input empty) or a file line by line, writes one JSON line for each: what `answer`
-// gives, or {"error"} in its place.  Lines are counted from 0; blank ones are errors like any other.
+// Reads standard input (input empty) or a file line by line, writes one JSON line for each: what
+// `answer` gives, or {"error"} in its place.  Lines are counted from 0; blank ones are errors like
+// any other.
 using LineAnswer = std::function<Result<Json>(const Json& line, std::string_view raw)>;
 Status AnswerLines(const std::string& input, const LineAnswer& answer);
 
-// All lines of standard input or a file, parsed; the first malformed one is kBadFile with its number.
+// All lines of standard input or a file, parsed; the first malformed one is kBadFile with its
+// number.
 Result<std::vector<Json>> ReadJsonLines(const std::string& input);
 
 // The field "ids": integers in [0, vocab_size).

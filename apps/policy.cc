@@ -53,8 +53,7 @@ Result<std::unique_ptr<LoadedPolicy>> LoadPolicy(const PolicyFlags& flags, Token
   }
   PAWL_ASSIGN(loaded->located, LocateModel(flags.model, StarterFolder()));
   if (!flags.adapter.empty()) loaded->located.adapter = flags.adapter;
-  PAWL_ASSIGN(loaded->model,
-              LoadModel(loaded->located.folder, precision, *loaded->machine.pool));
+  PAWL_ASSIGN(loaded->model, LoadModel(loaded->located.folder, precision, *loaded->machine.pool));
   if (loaded->located.adapter) {
     PAWL_ASSIGN(loaded->adapter, LoadAdapter(*loaded->located.adapter, loaded->model.config));
   }

@@ -18,7 +18,8 @@ struct PolicyFlags {
   int threads = 0;  // 0: all available CPUs
 };
 void AddThreadFlags(CLI::App& verb, PolicyFlags& flags);  // --threads, --isa
-void AddPolicyFlags(CLI::App& verb, PolicyFlags& flags);  // MODEL, --adapter, --precision, and those
+void AddPolicyFlags(CLI::App& verb,
+                    PolicyFlags& flags);  // MODEL, --adapter, --precision, and those
 
 // The threads and instruction set of a command.
 struct Machine {
