@@ -25,9 +25,11 @@ struct LoraConfig {
   double scale() const;
 };
 
-// One adapted module: A [r, in], B [out, r]; empty where the module is not adapted.
+// One adapted module: A [r, in], B [out, r]; empty where the module is not adapted.  out_begin: the
+// module's first row in the fused matrix it belongs to (q, k, v in qkv; gate, up in gate_up).
 struct LoraPair {
   PackedMatrix a, b;
+  std::size_t out_begin = 0;
 };
 struct AdapterLayer {
   std::array<LoraPair, kLinearModules> modules;
@@ -60,7 +62,8 @@ struct AdapterTensor {
 };
 std::vector<AdapterTensor> AdapterTensors(Adapter& adapter);
 
-// W += scale * B A for every adapted module, in float32, rounded once to the storage type.
+// W += scale * B A for every adapted module: summed in double, rounded to float32, then to the
+// storage type.  kBadFile where the sum is not finite.
 Status MergeAdapter(const Adapter& adapter, const ModelConfig& config, Weights& weights);
 
 }  // namespace pawl

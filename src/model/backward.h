@@ -14,10 +14,29 @@
 
 namespace pawl {
 
-// Where gradients go; both may be absent parts: with an adapter only the adapter is trained.
+// Gradients of looked-up embedding rows, kept apart from the matrix until the step's end.  A tied
+// embedding also gets the head's gradient; folding the lookups in afterwards makes the sum (head of
+// all rows, then lookups of all rows) free of how the step was cut into passes.
+class LookupGradient {
+ public:
+  explicit LookupGradient(const ModelConfig& config);
+  // row[ids[t]] += dx[t], t ascending.
+  void Add(const Compute& compute, std::span<const std::int32_t> ids, MatrixView<const float> dx);
+  // Adds the rows to `embed` (kF32) and forgets them.  Once, after the step's last pass.
+  void FoldInto(const Compute& compute, PackedMatrix& embed);
+
+ private:
+  std::size_t width_;
+  std::vector<std::int32_t> slot_of_id_;  // [V], -1: none
+  std::vector<std::int32_t> ids_;         // by slot
+  AlignedBuffer<float> rows_;             // [slots, C]; grows
+};
+
+// Where gradients go; parts may be absent: with an adapter only the adapter is trained.
 struct Gradients {
-  Weights* weights = nullptr;  // full fine-tuning: kF32, shaped like the model's
-  Adapter* adapter = nullptr;  // LoRA: ZerosLike(adapter)
+  Weights* weights = nullptr;        // full fine-tuning: kF32, shaped like the model's
+  Adapter* adapter = nullptr;        // LoRA: ZerosLike(adapter)
+  LookupGradient* lookup = nullptr;  // null: lookups are added to weights->embed at once
 };
 
 // Activations of one forward pass.  Reusable; owns its memory.
@@ -42,12 +61,14 @@ std::size_t ActivationBytesPerRow(const ModelConfig& config, const Adapter* adap
 class PrefixGradients {
  public:
   PrefixGradients(const ModelConfig& config, std::size_t positions);  // zero
+  void Reset(std::size_t positions);  // zero again, for another prompt; the memory is kept
   std::size_t positions() const { return positions_; }
-  MatrixView<float> keys(std::size_t layer);  // [positions, K*D], before nothing: gradients of the
-  MatrixView<float> values(std::size_t layer);  // stored (rotated, normalised) keys and values
+  // [positions, K*D]: of the stored keys (normalised and rotated) and values.
+  MatrixView<float> keys(std::size_t layer);
+  MatrixView<float> values(std::size_t layer);
 
  private:
-  std::size_t positions_, width_, layers_;
+  std::size_t layers_, width_, positions_ = 0;
   AlignedBuffer<float> data_;
 };
 
@@ -70,7 +91,8 @@ void Backward(const Policy& policy, const Compute& compute, std::span<const std:
 // One sweep over chunks of rows: logits, log p(target) and entropy (as HeadForward, the same bits),
 // then the gradient for loss terms linear in them: dloss_dlogp [M], dloss_dentropy [M] or empty.
 // dhidden [M, C] WRITTEN; with full fine-tuning the head's weight gradient is ADDED.  Rows whose
-// coefficients are all zero cost no matrix product.
+// coefficients are all zero cost no backward product, and no forward one either when no scores are
+// asked for.  A row with dloss_dlogp != 0 needs a target >= 0.
 void HeadForwardBackward(const Policy& policy, const Compute& compute,
                          MatrixView<const float> hidden, std::span<const std::int32_t> targets,
                          float inverse_temperature, std::span<const float> dloss_dlogp,

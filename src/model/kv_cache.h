@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "checkpoint/model_config.h"
@@ -55,6 +56,8 @@ class KvSequence {
   std::span<float* const> Pages(std::size_t layer) const;
 
  private:
+  void AppendPage(std::uint32_t page);
+
   KvCache* cache_ = nullptr;
   std::vector<std::uint32_t> pages_;
   std::vector<std::vector<float*>> pointers_;  // [layers][pages]

@@ -31,15 +31,19 @@ struct Model {
 Result<Model> LoadModel(const std::filesystem::path& folder, Precision precision, ThreadPool& pool,
                         std::size_t max_positions = 4096);
 
-// Random weights: embeddings N(0, 0.02), linear layers N(0, 1/sqrt(fan_in)), the two projections
-// into the residual divided by sqrt(2 layers), norms 1, biases 0; a pure function of (config,
-// seed).
+// Random weights: standard deviations 0.02 (embeddings) and 1/sqrt(fan_in) (linear layers; the two
+// projections into the residual divided by sqrt(2 layers)), norms 1, biases 0; a pure function of
+// (config, seed).  Numbers are sums of eight uniform bytes: near enough to a normal distribution,
+// and cheap for half a billion of them.
 Model MakeRandomModel(const ModelConfig& config, Precision precision, std::uint64_t seed,
                       ThreadPool& pool, std::size_t max_positions = 4096);
 
 // config.json (the given text, or one written from config), model.safetensors in `dtype`
 // ("float32", "bfloat16", "float16"), generation_config.json.  Tokenizer files are the caller's.
 Status SaveModel(const Model& model, const std::string& dtype, const std::filesystem::path& folder);
+
+// What a model needs beyond weights: the rotary table for its positions, and max_positions.
+void FinishModel(Model& model, std::size_t max_positions);
 
 std::size_t ParameterCount(const ModelConfig& config);
 

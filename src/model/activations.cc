@@ -1,0 +1,77 @@
+#include "model/activations.h"
+
+#include "model/lora.h"
+#include "model/workers.h"
+
+namespace pawl {
+namespace {
+
+struct Widths {
+  explicit Widths(const ModelConfig& config)
+      : hidden(config.hidden_size),
+        query(config.num_attention_heads * config.head_dim),
+        qkv(query + 2 * config.num_key_value_heads * config.head_dim),
+        heads(config.num_attention_heads),
+        gate_up(2 * config.intermediate_size) {}
+  std::size_t hidden, query, qkv, heads, gate_up;
+};
+
+}  // namespace
+
+Scratch::Buffers::Buffers() = default;
+Scratch::Buffers::~Buffers() = default;
+Scratch::Scratch() : buffers_(std::make_unique<Buffers>()) {}
+Scratch::~Scratch() = default;
+
+SavedActivations::SavedActivations() : layers_(std::make_unique<Layers>()) {}
+SavedActivations::~SavedActivations() = default;
+SavedActivations::SavedActivations(SavedActivations&&) noexcept = default;
+SavedActivations& SavedActivations::operator=(SavedActivations&&) noexcept = default;
+
+std::size_t SavedActivations::bytes() const {
+  std::size_t total = layers_->output.bytes() + layers_->output_rstd.bytes() +
+                      layers_->positions.size() * sizeof(std::uint32_t);
+  for (const SavedLayer& layer : layers_->layers) {
+    for (const RowBuffer* buffer :
+         {&layer.input, &layer.input_rstd, &layer.qkv, &layer.attention, &layer.log_sum_exp,
+          &layer.middle, &layer.middle_rstd, &layer.gate_up, &layer.lora_u}) {
+      total += buffer->bytes();
+    }
+  }
+  return total;
+}
+
+void SavedActivations::Layers::Shape(const ModelConfig& config, const Adapter* adapter,
+                                     std::size_t row_count) {
+  const Widths widths(config);
+  rows = row_count;
+  layers.resize(config.num_hidden_layers);
+  positions.resize(rows);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    SavedLayer& layer = layers[i];
+    layer.input.Shape(rows, widths.hidden);
+    layer.input_rstd.Shape(1, rows);
+    layer.qkv.Shape(rows, widths.qkv);
+    layer.attention.Shape(rows, widths.query);
+    layer.log_sum_exp.Shape(rows, widths.heads);
+    layer.middle.Shape(rows, widths.hidden);
+    layer.middle_rstd.Shape(1, rows);
+    layer.gate_up.Shape(rows, widths.gate_up);
+    layer.lora_u.Shape(rows, adapter == nullptr ? 0 : LoraRank(adapter->layers[i]));
+  }
+  output.Shape(rows, widths.hidden);
+  output_rstd.Shape(1, rows);
+}
+
+std::size_t ActivationBytesPerRow(const ModelConfig& config, const Adapter* adapter) {
+  const Widths widths(config);
+  const std::size_t layer =
+      2 * widths.hidden + 2 + widths.qkv + widths.query + widths.heads + widths.gate_up;
+  std::size_t floats = config.num_hidden_layers * layer + widths.hidden + 1;
+  if (adapter != nullptr) {
+    for (const AdapterLayer& adapted : adapter->layers) floats += LoraRank(adapted);
+  }
+  return floats * sizeof(float) + sizeof(std::uint32_t);
+}
+
+}  // namespace pawl

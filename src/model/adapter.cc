@@ -1,0 +1,220 @@
+#include "model/adapter.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/philox.h"
+
+namespace pawl {
+namespace {
+
+constexpr std::array<const char*, kLinearModules> kNames = {
+    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+
+// Where a module's weight lies: rows [out_begin, out_begin + out) of a matrix of the layer.
+struct ModuleShape {
+  std::size_t out = 0, in = 0, out_begin = 0;
+};
+
+ModuleShape ShapeOf(const ModelConfig& config, LinearModule module) {
+  const std::size_t hidden = config.hidden_size, inner = config.intermediate_size;
+  const std::size_t query = config.num_attention_heads * config.head_dim;
+  const std::size_t kv = config.num_key_value_heads * config.head_dim;
+  switch (module) {
+    case LinearModule::kQ:
+      return {query, hidden, 0};
+    case LinearModule::kK:
+      return {kv, hidden, query};
+    case LinearModule::kV:
+      return {kv, hidden, query + kv};
+    case LinearModule::kO:
+      return {hidden, query, 0};
+    case LinearModule::kGate:
+      return {inner, hidden, 0};
+    case LinearModule::kUp:
+      return {inner, hidden, inner};
+    case LinearModule::kDown:
+      break;
+  }
+  return {hidden, inner, 0};
+}
+
+PackedMatrix& MatrixOf(LayerWeights& layer, LinearModule module) {
+  if (module <= LinearModule::kV) return layer.qkv;
+  if (module == LinearModule::kO) return layer.o;
+  return module == LinearModule::kDown ? layer.down : layer.gate_up;
+}
+
+std::string ModulePath(std::size_t layer, std::size_t module) {
+  const char* block = module <= static_cast<std::size_t>(LinearModule::kO) ? "self_attn" : "mlp";
+  return "model.layers." + std::to_string(layer) + "." + block + "." + kNames[module];
+}
+
+// PEFT's rule for lists: the whole path, or its end after a dot.
+bool Matches(const std::string& path, const std::string& target) {
+  if (target == "all-linear" || path == target) return true;
+  return path.size() > target.size() && path.ends_with(target) &&
+         path[path.size() - target.size() - 1] == '.';
+}
+
+void FillUniform(PackedMatrix& matrix, const RandomAddress& address) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(matrix.k()));
+  RandomStream stream(address);
+  std::vector<float> row(matrix.k());
+  for (std::size_t r = 0; r < matrix.n(); ++r) {
+    for (float& value : row) value = static_cast<float>((2.0 * stream.Uniform() - 1.0) * bound);
+    matrix.SetRows(r, {row.data(), 1, row.size()});
+  }
+}
+
+// The same modules and shapes; values copied or zero.
+Adapter Shaped(const Adapter& adapter, bool copy) {
+  Adapter out;
+  out.config = adapter.config;
+  out.scale = adapter.scale;
+  out.layers.resize(adapter.layers.size());
+  for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    for (std::size_t m = 0; m < kLinearModules; ++m) {
+      const LoraPair& from = adapter.layers[i].modules[m];
+      LoraPair& to = out.layers[i].modules[m];
+      to.out_begin = from.out_begin;
+      if (from.a.empty()) continue;
+      to.a = copy ? from.a.Clone() : PackedMatrix(WeightType::kF32, from.a.n(), from.a.k());
+      to.b = copy ? from.b.Clone() : PackedMatrix(WeightType::kF32, from.b.n(), from.b.k());
+    }
+  }
+  return out;
+}
+
+// Sums in double: exact products, one rounding to float32 at the end.  False: not finite.
+bool MergePair(const LoraPair& pair, double scale, const ModuleShape& shape, PackedMatrix& matrix) {
+  const std::size_t rank = pair.a.n(), in = shape.in;
+  std::vector<float> a(rank * in), b(rank), row(in);
+  std::vector<double> delta(in);
+  pair.a.GetRows(0, {a.data(), rank, in});
+  bool finite = true;
+  for (std::size_t n = 0; n < shape.out; ++n) {
+    pair.b.GetRow(n, b);
+    matrix.GetRow(shape.out_begin + n, row);
+    std::fill(delta.begin(), delta.end(), 0.0);
+    for (std::size_t r = 0; r < rank; ++r) {
+      const double factor = b[r];
+      for (std::size_t k = 0; k < in; ++k) delta[k] += factor * a[r * in + k];
+    }
+    for (std::size_t k = 0; k < in; ++k) {
+      row[k] = static_cast<float>(row[k] + scale * delta[k]);
+      finite = finite && std::isfinite(row[k]);
+    }
+    matrix.SetRows(shape.out_begin + n, {row.data(), 1, in});
+  }
+  return finite;
+}
+
+Status CheckTargets(const ModelConfig& config, const LoraConfig& lora) {
+  std::string valid = "\"all-linear\"";
+  for (const char* name : kNames) valid += std::string(", \"") + name + "\"";
+  if (lora.r < 1) {
+    return Usage("lora.r: " + std::to_string(lora.r) + ", expected at least 1");
+  }
+  if (!(lora.lora_alpha > 0)) {
+    return Usage("lora.lora_alpha: " + std::to_string(lora.lora_alpha) + ", expected above 0");
+  }
+  if (lora.target_modules.empty()) {
+    return Usage("lora.target_modules: empty, expected some of " + valid);
+  }
+  for (const std::string& target : lora.target_modules) {
+    bool found = false;
+    for (std::size_t i = 0; i < config.num_hidden_layers && !found; ++i) {
+      for (std::size_t m = 0; m < kLinearModules && !found; ++m) {
+        found = Matches(ModulePath(i, m), target);
+      }
+    }
+    if (!found) {
+      return Usage("lora.target_modules: \"" + target + "\" names no linear module, expected " +
+                   valid + " or a full path such as \"" + ModulePath(0, 0) + "\"");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* LinearModuleName(LinearModule module) {
+  return kNames[static_cast<std::size_t>(module)];
+}
+
+double LoraConfig::scale() const {
+  return use_rslora ? lora_alpha / std::sqrt(static_cast<double>(r)) : lora_alpha / r;
+}
+
+Result<Adapter> MakeAdapter(const ModelConfig& config, const LoraConfig& lora, std::uint64_t seed) {
+  PAWL_TRY(CheckTargets(config, lora));
+  Adapter adapter;
+  adapter.config = lora;
+  adapter.scale = static_cast<float>(lora.scale());
+  adapter.layers.resize(config.num_hidden_layers);
+  const auto rank = static_cast<std::size_t>(lora.r);
+  for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    for (std::size_t m = 0; m < kLinearModules; ++m) {
+      const std::string path = ModulePath(i, m);
+      const bool adapted =
+          std::any_of(lora.target_modules.begin(), lora.target_modules.end(),
+                      [&path](const std::string& target) { return Matches(path, target); });
+      if (!adapted) continue;
+      const ModuleShape shape = ShapeOf(config, static_cast<LinearModule>(m));
+      LoraPair& pair = adapter.layers[i].modules[m];
+      pair.out_begin = shape.out_begin;
+      pair.a = PackedMatrix(WeightType::kF32, rank, shape.in);
+      pair.b = PackedMatrix(WeightType::kF32, shape.out, rank);
+      FillUniform(pair.a, {seed, RandomPurpose::kLora, i * kLinearModules + m, 0});
+    }
+  }
+  return adapter;
+}
+
+Adapter ZerosLike(const Adapter& adapter) { return Shaped(adapter, false); }
+Adapter Clone(const Adapter& adapter) { return Shaped(adapter, true); }
+
+std::vector<AdapterTensor> AdapterTensors(Adapter& adapter) {
+  std::vector<AdapterTensor> out;
+  for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    for (std::size_t m = 0; m < kLinearModules; ++m) {
+      LoraPair& pair = adapter.layers[i].modules[m];
+      if (pair.a.empty()) continue;
+      const std::string name = "base_model.model." + ModulePath(i, m);
+      out.push_back({name + ".lora_A.weight", &pair.a});
+      out.push_back({name + ".lora_B.weight", &pair.b});
+    }
+  }
+  return out;
+}
+
+std::vector<FlatParameter> Flatten(Adapter& adapter) {
+  std::vector<FlatParameter> out;
+  for (const AdapterTensor& tensor : AdapterTensors(adapter)) {
+    out.push_back({tensor.name, tensor.matrix->data(), true});
+  }
+  return out;
+}
+
+Status MergeAdapter(const Adapter& adapter, const ModelConfig& config, Weights& weights) {
+  PAWL_CHECK(adapter.layers.size() == weights.layers.size());
+  for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    for (std::size_t m = 0; m < kLinearModules; ++m) {
+      const LoraPair& pair = adapter.layers[i].modules[m];
+      if (pair.a.empty()) continue;
+      const auto module = static_cast<LinearModule>(m);
+      if (!MergePair(pair, adapter.config.scale(), ShapeOf(config, module),
+                     MatrixOf(weights.layers[i], module))) {
+        return BadFile(
+            ModulePath(i, m) +
+            ": the merged weight is not finite, expected finite numbers; the adapter and "
+            "this base do not belong together");
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace pawl
