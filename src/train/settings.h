@@ -1,11 +1,13 @@
-// The settings of one stage, with Hugging Face / TRL 1.16 names and defaults except where said.
+// The settings of one stage that an optimizer step needs, with Hugging Face / TRL 1.16 names and
+// defaults except where said.
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "grpo/advantages.h"
 #include "grpo/loss.h"
+#include "optim/adamw.h"
 #include "optim/schedule.h"
 
 namespace pawl {
@@ -17,18 +19,14 @@ enum class TrainMethod {
 
 struct OptimizerSettings {
   double learning_rate = 1e-5;  // TRL's GRPO: 1e-6; LoRA and small models want more
-  double weight_decay = 0.0;    // matrices only
-  double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
+  AdamWConfig adamw;           // adam_beta1, adam_beta2, adam_epsilon, weight_decay (matrices only)
   double max_grad_norm = 1.0;  // 0: no clipping
-  ScheduleConfig schedule;     // lr_scheduler_type, warmup_steps, warmup_ratio, options
+  ScheduleConfig schedule;     // lr_scheduler_type, warmup_steps, warmup_ratio, lr_scheduler_kwargs
 };
 
 struct StageSettings {
-  std::string name;
   TrainMethod method = TrainMethod::kGrpo;
   OptimizerSettings optimizer;
-  double num_train_epochs = 2;
-  int max_steps = -1;                   // > 0 replaces epochs
   int per_device_train_batch_size = 1;  // prompts (groups) a micro-batch, not completions
   int gradient_accumulation_steps = 4;  // micro-batches an optimizer step
 
@@ -36,12 +34,11 @@ struct StageSettings {
   int num_generations = 8;  // G
   int max_completion_length = 256;
   double temperature = 1.0;
-  int num_iterations = 1;     // optimizer steps on one batch of rollouts
-  GrpoLossConfig loss;        // loss_type, epsilon, beta, scale_rewards ...
-  bool require_stop = false;  // a completion cut at the limit earns 0
-
-  // SFT
-  int tokens_per_batch = 0;  // > 0: fill each optimizer step up to so many tokens
+  int num_iterations = 1;  // optimizer steps on one batch of rollouts
+  GrpoLossConfig loss;     // loss_type, epsilon, beta ...
+  ScaleRewards scale_rewards = ScaleRewards::kGroup;
+  RewardAggregation multi_objective_aggregation = RewardAggregation::kSumThenNormalize;
+  int rollout_batch = 64;  // sequences decoded together; changes speed, not results
 };
 
 }  // namespace pawl

@@ -53,4 +53,51 @@ bool SameParameters(const TrainSnapshot& a, const TrainSnapshot& b) {
   return true;
 }
 
+namespace {
+
+// Names of a snapshot's tensors: "parameter.3", "first_moment.3", "second_moment.3".
+void AddTensors(const char* kind, const std::vector<std::vector<float>>& from,
+                std::vector<FloatTensor>& tensors) {
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    tensors.push_back({fmt::format("{}.{}", kind, i), {from[i].size()}, from[i]});
+  }
+}
+
+Result<std::vector<std::vector<float>>> ReadTensors(const SafetensorsFile& file, const char* kind) {
+  std::vector<std::vector<float>> all;
+  for (std::size_t i = 0; file.Find(fmt::format("{}.{}", kind, i)) != nullptr; ++i) {
+    PAWL_ASSIGN(auto values, file.ReadFloats(fmt::format("{}.{}", kind, i)));
+    all.push_back(std::move(values));
+  }
+  return all;
+}
+
+}  // namespace
+
+Status SaveSnapshot(const TrainSnapshot& snapshot, const std::filesystem::path& file) {
+  std::vector<FloatTensor> tensors;
+  AddTensors("parameter", snapshot.parameters, tensors);
+  AddTensors("first_moment", snapshot.first_moment, tensors);
+  AddTensors("second_moment", snapshot.second_moment, tensors);
+  // 64-bit step count as two exact float halves.
+  const auto steps = static_cast<std::uint64_t>(snapshot.optimizer_steps);
+  tensors.push_back({"optimizer_steps",
+                     {2},
+                     {static_cast<float>(steps >> 20), static_cast<float>(steps & 0xfffff)}});
+  return WriteSafetensors(file, std::move(tensors));
+}
+
+Result<TrainSnapshot> LoadSnapshot(const std::filesystem::path& file) {
+  PAWL_ASSIGN(const SafetensorsFile tensors, SafetensorsFile::Open(file));
+  TrainSnapshot snapshot;
+  PAWL_ASSIGN(snapshot.parameters, ReadTensors(tensors, "parameter"));
+  PAWL_ASSIGN(snapshot.first_moment, ReadTensors(tensors, "first_moment"));
+  PAWL_ASSIGN(snapshot.second_moment, ReadTensors(tensors, "second_moment"));
+  PAWL_ASSIGN(const std::vector<float> steps, tensors.ReadFloats("optimizer_steps"));
+  if (steps.size() != 2) return BadFile(file.string() + ": optimizer_steps has the wrong shape");
+  snapshot.optimizer_steps =
+      (static_cast<std::int64_t>(steps[0]) << 20) + static_cast<std::int64_t>(steps[1]);
+  return snapshot;
+}
+
 }  // namespace pawl

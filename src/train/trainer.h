@@ -1,5 +1,5 @@
 // One optimizer step: GRPO (rollout -> reward -> advantages -> loss -> backward -> AdamW) or SFT.
-// Knows nothing about stages, gates or files.
+// Knows nothing about text, stages, gates or files: whoever calls it grades completions.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "data/problem.h"
-#include "reward/reward.h"
 #include "rollout/generate.h"
-#include "tokenizer/tokenizer.h"
 #include "train/accumulate.h"
 #include "train/settings.h"
 #include "train/train_state.h"
@@ -21,10 +18,19 @@ namespace pawl {
 
 // One prompt of a GRPO step.
 struct PromptTask {
-  const Problem* problem = nullptr;
+  std::string id;                    // the problem's, for rollouts.jsonl
   std::vector<std::int32_t> prompt;  // ids, the template applied
   std::uint64_t random_item = 0;     // its place in the random address; unique within a run
 };
+
+// What a completion is worth.
+struct GradedCompletion {
+  std::string text;
+  std::vector<double> rewards;  // one per reward function; NaN: it gave no value
+  bool correct = false;
+};
+// task: index into the step's tasks.  Called from one thread.
+using Grader = std::function<GradedCompletion(std::size_t task, const Completion& completion)>;
 
 // One supervised document: targets are the ids whose weight is not 0 (weights[0] must be 0).
 struct SftDocument {
@@ -34,33 +40,36 @@ struct SftDocument {
 
 // What happened in one step.
 struct StepOutcome {
-  Json metrics;                // flat name -> number, TRL's names (docs/METRICS.md)
-  std::vector<Json> rollouts;  // one object a completion, for rollouts.jsonl; no times
-  bool applied = false;        // false: no group carried signal, or the step was unhealthy
-  bool healthy = true;         // false: loss, gradient or weights were not finite
-  bool cancelled = false;      // stopped in the middle; nothing was changed
-  double learning_rate = 0;
-  double mean_reward = 0;
+  Json metrics = Json::object();   // flat name -> number (docs/METRICS.md)
+  std::vector<Json> rollouts;      // one object a completion, for rollouts.jsonl; no times
+  std::vector<double> pass_rates;  // per task: share of its completions that are correct
+  bool applied = false;            // false: no group carried signal, or the step was unhealthy
+  bool healthy = true;     // false: loss, gradient or weights were not finite; nothing was changed
+  bool cancelled = false;  // stopped in the middle; nothing was changed
+  double learning_rate = 0, mean_reward = 0, accuracy = 0;
   std::size_t new_tokens = 0, trained_tokens = 0;
   double rollout_seconds = 0, train_seconds = 0;
 };
 
+// The names and weights of the reward functions that the grader evaluates.
+struct RewardNames {
+  std::vector<std::string> names;
+  std::vector<double> weights;
+};
+
 class Trainer {
  public:
-  // state, rewards and compute outlive the trainer.  total_steps: of the stage, for the schedule.
-  // reference: the policy that beta's KL is measured against; null when beta is 0.
-  Trainer(TrainState& state, const StageSettings& settings, int total_steps,
-          const Tokenizer& tokenizer, const RewardSet& rewards, std::uint64_t seed,
-          const Compute& compute);
+  // state and compute outlive the trainer.  total_steps: of the stage, for the schedule.
+  Trainer(TrainState& state, const StageSettings& settings, int total_steps, RewardNames rewards,
+          std::uint64_t seed, const Compute& compute);
   ~Trainer();
 
   // tasks: per_device_train_batch_size * gradient_accumulation_steps prompts (the last step of an
-  // epoch may have fewer).  step counts from 0 within the stage.  cancelled is polled every decode
-  // step.
-  Result<StepOutcome> GrpoStep(std::span<const PromptTask> tasks, int step, const Policy* reference,
-                               const std::function<bool()>& cancelled);
-  Result<StepOutcome> SftStep(std::span<const SftDocument> documents, int step,
-                              const std::function<bool()>& cancelled);
+  // epoch may have fewer).  step counts from 0 within the stage.  reference: what beta's KL is
+  // measured against; null when beta is 0.  cancelled is polled every decode step.
+  Result<StepOutcome> GrpoStep(std::span<const PromptTask> tasks, int step, const Grader& grader,
+                               const Policy* reference, const std::function<bool()>& cancelled);
+  Result<StepOutcome> SftStep(std::span<const SftDocument> documents, int step);
 
  private:
   struct Impl;

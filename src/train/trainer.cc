@@ -1,0 +1,421 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "train/update.h"
+
+namespace pawl {
+namespace {
+
+double Now() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+// Activations of one slice of completions together stay near this size.  A function of the model
+// alone, since with a tied head the bits of a full update depend on how completions are cut into
+// slices.
+constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
+
+std::size_t SliceRows(const TrainState& state) {
+  const std::size_t row =
+      ActivationBytesPerRow(state.model.config, state.adapter ? &*state.adapter : nullptr);
+  return std::clamp<std::size_t>(kSliceBytes / std::max<std::size_t>(row, 1), 128, 4096);
+}
+
+double Mean(std::span<const double> values) {
+  double sum = 0, count = 0;
+  for (const double v : values) {
+    if (std::isnan(v)) continue;
+    sum += v;
+    count += 1;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+// One completion of the step with what training adds to it.
+struct Sample {
+  std::size_t task = 0;
+  Completion completion;
+  GradedCompletion graded;
+  double advantage = 0;
+  bool masked = false;           // truncated, with mask_truncated_completions
+  std::vector<float> log_probs;  // of the policy as it is now
+  std::vector<float> reference;  // of the reference, with beta
+  std::vector<float> dloss_dlogp, trained_log_probs, entropies;
+};
+
+}  // namespace
+
+struct Trainer::Impl {
+  TrainState& state;
+  StageSettings settings;
+  RewardNames rewards;
+  std::uint64_t seed;
+  const Compute& compute;
+  Updater updater;
+  TrainBuffersPtr buffers;
+  AccumulateOptions accumulate;
+
+  Impl(TrainState& s, const StageSettings& given, int total_steps, RewardNames names,
+       std::uint64_t run_seed, const Compute& c)
+      : state(s),
+        settings(given),
+        rewards(std::move(names)),
+        seed(run_seed),
+        compute(c),
+        updater(s, settings.optimizer, total_steps * std::max(1, settings.num_iterations), c),
+        buffers(MakeTrainBuffers(s.model)) {
+    accumulate.slice_rows = SliceRows(s);
+    accumulate.inverse_temperature =
+        given.method == TrainMethod::kGrpo ? static_cast<float>(1.0 / given.temperature) : 1.0f;
+  }
+
+  Result<std::vector<Sample>> Rollout(std::span<const PromptTask> tasks, const Grader& grader,
+                                      const std::function<bool()>& cancelled, bool& stopped,
+                                      StepOutcome& outcome);
+  void Advantage(std::vector<Sample>& samples, StepOutcome& outcome);
+  // Groups that carry signal, in order; a group whose advantages are all zero is skipped.
+  std::vector<std::size_t> KeptTasks(const std::vector<Sample>& samples, std::size_t tasks) const;
+  std::vector<GroupTask> Groups(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
+                                std::span<const std::size_t> kept, bool training);
+  void Score(const Policy& policy, std::span<const PromptTask> tasks, std::vector<Sample>& samples,
+             std::span<const std::size_t> kept, std::vector<float> Sample::*into);
+  Status Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
+                   std::span<const std::size_t> kept, int step, StepOutcome& outcome);
+  void LossOf(std::span<Sample*> samples, const LossScale& scale, StepOutcome& outcome);
+};
+
+Result<std::vector<Sample>> Trainer::Impl::Rollout(std::span<const PromptTask> tasks,
+                                                   const Grader& grader,
+                                                   const std::function<bool()>& cancelled,
+                                                   bool& stopped, StepOutcome& outcome) {
+  SamplingConfig sampling;
+  sampling.temperature = settings.temperature;
+  sampling.record_temperature = settings.temperature;
+  sampling.max_new_tokens = settings.max_completion_length;
+  sampling.seed = seed;
+  sampling.stop_ids = state.model.stop_ids;
+  std::vector<GenerationRequest> requests;
+  for (const PromptTask& task : tasks) {
+    requests.push_back({task.prompt, task.random_item, settings.num_generations, 0});
+  }
+  GenerationOptions options;
+  options.max_batch = static_cast<std::size_t>(settings.rollout_batch);
+  stopped = false;
+  options.cancelled = [&] { return stopped = stopped || (cancelled && cancelled()); };
+  GenerationStats stats;
+  PAWL_ASSIGN(auto results, Generate(state.policy(), compute, requests, sampling, options, &stats));
+  outcome.new_tokens = stats.new_tokens;
+  std::vector<Sample> samples;
+  if (stopped) return samples;
+  for (std::size_t t = 0; t < results.size(); ++t) {
+    for (Completion& completion : results[t]) {
+      Sample sample;
+      sample.task = t;
+      sample.graded = grader(t, completion);
+      sample.masked = settings.loss.mask_truncated_completions &&
+                      completion.finish_reason == FinishReason::kLength;
+      sample.completion = std::move(completion);
+      samples.push_back(std::move(sample));
+    }
+  }
+  return samples;
+}
+
+void Trainer::Impl::Advantage(std::vector<Sample>& samples, StepOutcome& outcome) {
+  AdvantageInput input;
+  input.weights = rewards.weights;
+  input.group_size = static_cast<std::size_t>(settings.num_generations);
+  for (const Sample& sample : samples) input.rewards.push_back(sample.graded.rewards);
+  const Advantages advantages =
+      GroupAdvantages(input, settings.scale_rewards, settings.multi_objective_aggregation);
+  std::vector<double> lengths, terminated;
+  double truncated = 0, correct = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    samples[i].advantage = advantages.values[i];
+    lengths.push_back(static_cast<double>(samples[i].completion.ids.size()));
+    const bool cut = samples[i].completion.finish_reason == FinishReason::kLength;
+    truncated += cut ? 1 : 0;
+    if (!cut) terminated.push_back(lengths.back());
+    correct += samples[i].graded.correct ? 1 : 0;
+  }
+  const double n = static_cast<double>(samples.size());
+  outcome.mean_reward = Mean(advantages.rewards);
+  outcome.accuracy = correct / n;
+  Json& m = outcome.metrics;
+  m["reward"] = outcome.mean_reward;
+  m["reward_std"] = Mean(advantages.group_std);
+  m["frac_reward_zero_std"] = advantages.frac_reward_zero_std;
+  for (std::size_t k = 0; k < rewards.names.size(); ++k) {
+    std::vector<double> values;
+    for (const Sample& sample : samples) values.push_back(sample.graded.rewards[k]);
+    m["rewards/" + rewards.names[k] + "/mean"] = Mean(values);
+  }
+  m["accuracy"] = outcome.accuracy;
+  m["completions/mean_length"] = Mean(lengths);
+  m["completions/min_length"] = *std::min_element(lengths.begin(), lengths.end());
+  m["completions/max_length"] = *std::max_element(lengths.begin(), lengths.end());
+  m["completions/clipped_ratio"] = truncated / n;
+  m["completions/mean_terminated_length"] = Mean(terminated);
+}
+
+std::vector<std::size_t> Trainer::Impl::KeptTasks(const std::vector<Sample>& samples,
+                                                  std::size_t tasks) const {
+  std::vector<bool> signal(tasks, false);
+  for (const Sample& sample : samples) {
+    // With a KL term every group has a gradient, whatever its rewards.
+    if ((sample.advantage != 0 || settings.loss.beta > 0) && !sample.masked) {
+      signal[sample.task] = true;
+    }
+  }
+  std::vector<std::size_t> kept;
+  for (std::size_t t = 0; t < tasks; ++t) {
+    if (signal[t]) kept.push_back(t);
+  }
+  return kept;
+}
+
+std::vector<GroupTask> Trainer::Impl::Groups(std::span<const PromptTask> tasks,
+                                             std::vector<Sample>& samples,
+                                             std::span<const std::size_t> kept, bool training) {
+  const auto size = static_cast<std::size_t>(settings.num_generations);
+  std::vector<GroupTask> groups;
+  for (const std::size_t t : kept) {
+    GroupTask group{tasks[t].prompt, {}};
+    for (std::size_t g = 0; g < size; ++g) {
+      Sample& sample = samples[t * size + g];
+      const std::size_t n = sample.completion.ids.size();
+      sample.trained_log_probs.resize(n);
+      sample.entropies.resize(n);
+      group.completions.push_back(
+          {sample.completion.ids,
+           training ? std::span<const float>(sample.dloss_dlogp) : std::span<const float>(),
+           sample.trained_log_probs, sample.entropies});
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+// Log-probabilities of the kept samples under `policy`, without gradients.
+void Trainer::Impl::Score(const Policy& policy, std::span<const PromptTask> tasks,
+                          std::vector<Sample>& samples, std::span<const std::size_t> kept,
+                          std::vector<float> Sample::*into) {
+  const auto groups = Groups(tasks, samples, kept, false);
+  AccumulateGradients(policy, compute, groups, accumulate, *buffers, {});
+  const auto size = static_cast<std::size_t>(settings.num_generations);
+  for (const std::size_t t : kept) {
+    for (std::size_t g = 0; g < size; ++g) {
+      Sample& sample = samples[t * size + g];
+      sample.*into = sample.trained_log_probs;
+    }
+  }
+}
+
+// d loss / d log p of one micro-batch's samples; adds the loss and its metrics.
+void Trainer::Impl::LossOf(std::span<Sample*> batch, const LossScale& scale, StepOutcome& outcome) {
+  std::vector<LossRow> rows;
+  for (const Sample* sample : batch) {
+    rows.push_back({sample->log_probs, sample->completion.log_probs, sample->reference,
+                    sample->advantage, sample->masked});
+  }
+  const LossOutput loss = GrpoLoss(settings.loss, rows, scale);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    batch[i]->dloss_dlogp.assign(loss.dloss_dlogp[i].begin(), loss.dloss_dlogp[i].end());
+  }
+  Json& m = outcome.metrics;
+  const auto add = [&](const char* name, double value) { m[name] = m.value(name, 0.0) + value; };
+  add("loss", loss.loss);
+  add("clip_ratio/low_mean", loss.clip_low);
+  add("clip_ratio/high_mean", loss.clip_high);
+  if (settings.loss.beta > 0) add("kl", loss.kl);
+}
+
+Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
+                                std::span<const std::size_t> kept, int step, StepOutcome& outcome) {
+  const auto size = static_cast<std::size_t>(settings.num_generations);
+  const auto batch_tasks = static_cast<std::size_t>(settings.per_device_train_batch_size);
+  const std::size_t micro_batches = (tasks.size() + batch_tasks - 1) / batch_tasks;
+  LossScale scale;
+  scale.gradient_accumulation_steps = static_cast<double>(micro_batches);
+  scale.steps_per_generation = static_cast<double>(micro_batches);
+  scale.max_completion_length = settings.max_completion_length;
+  for (const Sample& sample : samples) {
+    if (!sample.masked)
+      scale.num_items_in_batch += static_cast<double>(sample.completion.ids.size());
+  }
+  for (const char* name : {"loss", "clip_ratio/low_mean", "clip_ratio/high_mean"}) {
+    outcome.metrics[name] = 0.0;
+  }
+  for (std::size_t begin = 0; begin < tasks.size(); begin += batch_tasks) {
+    const std::size_t end = std::min(tasks.size(), begin + batch_tasks);
+    std::vector<Sample*> batch;
+    for (std::size_t i = begin * size; i < end * size; ++i) batch.push_back(&samples[i]);
+    LossOf(batch, scale, outcome);
+    std::vector<std::size_t> mine;
+    for (const std::size_t t : kept) {
+      if (t >= begin && t < end) mine.push_back(t);
+    }
+    const auto groups = Groups(tasks, samples, mine, true);
+    if (groups.empty()) continue;
+    AccumulateGradients(state.policy(), compute, groups, accumulate, *buffers, updater.gradients());
+  }
+  for (const char* name : {"clip_ratio/low_mean", "clip_ratio/high_mean", "kl"}) {
+    if (outcome.metrics.contains(name)) {
+      outcome.metrics[name] =
+          outcome.metrics[name].get<double>() / static_cast<double>(micro_batches);
+    }
+  }
+  if (!std::isfinite(outcome.metrics["loss"].get<double>())) {
+    outcome.healthy = false;
+    updater.Clear();
+    return {};
+  }
+  PAWL_ASSIGN(const Updater::Outcome update, updater.Apply(step));
+  outcome.learning_rate = update.learning_rate;
+  outcome.healthy = update.healthy;
+  outcome.applied = update.healthy;
+  outcome.metrics["grad_norm"] = update.grad_norm;
+  outcome.metrics["learning_rate"] = update.learning_rate;
+  return {};
+}
+
+namespace {
+
+Json RolloutJson(const PromptTask& task, std::size_t completion_index, const Sample& sample,
+                 int step) {
+  Json line;
+  line["step"] = step;
+  line["problem"] = task.id;
+  line["sample"] = completion_index;
+  line["completion"] = sample.graded.text;
+  line["tokens"] = sample.completion.ids.size();
+  line["finish_reason"] = FinishReasonName(sample.completion.finish_reason);
+  line["correct"] = sample.graded.correct;
+  line["rewards"] = sample.graded.rewards;
+  line["advantage"] = sample.advantage;
+  return line;
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainState& state, const StageSettings& settings, int total_steps,
+                 RewardNames rewards, std::uint64_t seed, const Compute& compute)
+    : impl_(std::make_unique<Impl>(state, settings, total_steps, std::move(rewards), seed,
+                                   compute)) {}
+Trainer::~Trainer() = default;
+
+Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int step,
+                                      const Grader& grader, const Policy* reference,
+                                      const std::function<bool()>& cancelled) {
+  Impl& impl = *impl_;
+  StepOutcome outcome;
+  const double start = Now();
+  bool stopped = false;
+  PAWL_ASSIGN(std::vector<Sample> samples,
+              impl.Rollout(tasks, grader, cancelled, stopped, outcome));
+  outcome.cancelled = stopped;
+  outcome.rollout_seconds = Now() - start;
+  if (stopped) return outcome;
+  impl.Advantage(samples, outcome);
+  const auto size = static_cast<std::size_t>(impl.settings.num_generations);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const Sample& sample = samples[i];
+    outcome.rollouts.push_back(RolloutJson(tasks[sample.task], i % size, sample, step));
+    if (i % size == 0) outcome.pass_rates.push_back(0);
+    outcome.pass_rates.back() += (sample.graded.correct ? 1.0 : 0.0) / static_cast<double>(size);
+  }
+  const std::vector<std::size_t> kept = impl.KeptTasks(samples, tasks.size());
+  outcome.metrics["groups_skipped"] = tasks.size() - kept.size();
+  const double train_start = Now();
+  if (!kept.empty()) {
+    for (Sample& sample : samples) sample.log_probs = sample.completion.log_probs;
+    if (impl.settings.loss.beta > 0) {
+      PAWL_CHECK(reference != nullptr);
+      std::vector<std::size_t> all(tasks.size());
+      for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
+      impl.Score(*reference, tasks, samples, all, &Sample::reference);
+    }
+    double worst = 0, entropy = 0, tokens = 0;
+    for (int iteration = 0; iteration < impl.settings.num_iterations && outcome.healthy;
+         ++iteration) {
+      // The sampler's log-probabilities are the trainer's until the first update.
+      if (iteration > 0) impl.Score(impl.state.policy(), tasks, samples, kept, &Sample::log_probs);
+      PAWL_TRY(impl.Iteration(tasks, samples, kept, step * impl.settings.num_iterations + iteration,
+                              outcome));
+      if (iteration > 0) continue;
+      for (const Sample& sample : samples) {
+        if (!std::binary_search(kept.begin(), kept.end(), sample.task)) continue;
+        for (std::size_t k = 0; k < sample.completion.ids.size(); ++k) {
+          worst = std::max(worst, std::fabs(static_cast<double>(sample.trained_log_probs[k]) -
+                                            static_cast<double>(sample.completion.log_probs[k])));
+          entropy += static_cast<double>(sample.entropies[k]);
+          tokens += 1;
+        }
+      }
+    }
+    outcome.trained_tokens = static_cast<std::size_t>(tokens);
+    for (const std::size_t t : kept) outcome.trained_tokens += tasks[t].prompt.size();
+    outcome.metrics["entropy"] = tokens > 0 ? entropy / tokens : 0;
+    outcome.metrics["max_logp_difference"] = worst;
+  }
+  outcome.train_seconds = Now() - train_start;
+  outcome.metrics["num_tokens"] = outcome.new_tokens;
+  return outcome;
+}
+
+Result<StepOutcome> Trainer::SftStep(std::span<const SftDocument> documents, int step) {
+  Impl& impl = *impl_;
+  StepOutcome outcome;
+  const double start = Now();
+  double total = 0;
+  for (const SftDocument& document : documents) {
+    for (const float weight : document.weights) total += static_cast<double>(weight);
+  }
+  if (total <= 0) return outcome;
+  // A document is a group of one: what comes before the first target is its prompt.
+  std::vector<std::vector<float>> coefficients(documents.size()), log_probs(documents.size());
+  std::vector<GroupTask> groups;
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    const SftDocument& document = documents[d];
+    PAWL_CHECK(document.ids.size() == document.weights.size());
+    std::size_t first = 1;
+    while (first < document.ids.size() && document.weights[first] == 0) ++first;
+    if (first >= document.ids.size()) continue;
+    for (std::size_t k = first; k < document.ids.size(); ++k) {
+      coefficients[d].push_back(
+          static_cast<float>(-static_cast<double>(document.weights[k]) / total));
+    }
+    log_probs[d].resize(coefficients[d].size());
+    const std::span<const std::int32_t> ids(document.ids);
+    groups.push_back({ids.first(first), {{ids.subspan(first), coefficients[d], log_probs[d], {}}}});
+    outcome.trained_tokens += document.ids.size();
+  }
+  AccumulateGradients(impl.state.policy(), impl.compute, groups, impl.accumulate, *impl.buffers,
+                      impl.updater.gradients());
+  double loss = 0;
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    for (std::size_t k = 0; k < coefficients[d].size(); ++k) {
+      loss += static_cast<double>(coefficients[d][k]) * static_cast<double>(log_probs[d][k]);
+    }
+  }
+  outcome.metrics["loss"] = loss;
+  if (!std::isfinite(loss)) {
+    outcome.healthy = false;
+    impl.updater.Clear();
+    return outcome;
+  }
+  PAWL_ASSIGN(const Updater::Outcome update, impl.updater.Apply(step));
+  outcome.applied = outcome.healthy = update.healthy;
+  outcome.learning_rate = update.learning_rate;
+  outcome.metrics["grad_norm"] = update.grad_norm;
+  outcome.metrics["learning_rate"] = update.learning_rate;
+  outcome.metrics["num_tokens"] = outcome.trained_tokens;
+  outcome.train_seconds = Now() - start;
+  return outcome;
+}
+
+}  // namespace pawl
