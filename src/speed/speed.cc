@@ -101,7 +101,7 @@ class Update {
     for (std::size_t i = 0; i < values.size(); ++i) {
       compute_.pool.For(values[i].values.size(), 4096, [&](std::size_t begin, std::size_t end) {
         const std::size_t count = end - begin;
-        AdamWUpdate(scalars, values[i].values.subspan(begin, count),
+        AdamWUpdate(scalars, values[i].decay, 1.0f, values[i].values.subspan(begin, count),
                     gradients[i].values.subspan(begin, count),
                     std::span<float>(first_[i]).subspan(begin, count),
                     std::span<float>(second_[i]).subspan(begin, count));
