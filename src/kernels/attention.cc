@@ -167,12 +167,27 @@ void AttentionBackward(const Compute& compute, const AttentionShape& shape,
       std::fill_n(dqueries.row(rows.row_begin + i) + column, group * D, 0.0f);
     }
     AlignedBuffer<float> scratch(2 * kPagePositions * D);
-    compute.kernels.attention_backward(
-        {rows.row_count, rows.position_begin, group, D, queries.row(rows.row_begin) + column,
-         out.row(rows.row_begin) + column, dout.row(rows.row_begin) + column,
-         log_sum_exp.row(rows.row_begin) + kv * group, queries.stride(), log_sum_exp.stride(),
-         rows.pages.data(), KeyOffset(shape, kv), ValueOffset(shape, kv), Scale(shape),
-         dqueries.row(rows.row_begin) + column, keys, keys + places[s].padded * D, scratch.data()});
+    compute.kernels.attention_backward({rows.row_count,
+                                        rows.position_begin,
+                                        group,
+                                        D,
+                                        queries.row(rows.row_begin) + column,
+                                        out.row(rows.row_begin) + column,
+                                        dout.row(rows.row_begin) + column,
+                                        log_sum_exp.row(rows.row_begin) + kv * group,
+                                        queries.stride(),
+                                        out.stride(),
+                                        dout.stride(),
+                                        dqueries.stride(),
+                                        log_sum_exp.stride(),
+                                        rows.pages.data(),
+                                        KeyOffset(shape, kv),
+                                        ValueOffset(shape, kv),
+                                        Scale(shape),
+                                        dqueries.row(rows.row_begin) + column,
+                                        keys,
+                                        keys + places[s].padded * D,
+                                        scratch.data()});
   });
   // Own keys in any order; prefixes in the order of sequences, a head at a time.
   Deal(compute, kv_heads, here, [&](std::size_t kv) {

@@ -37,7 +37,7 @@ struct AttentionTask {
 struct AttentionBackwardTask {
   std::size_t rows, position_begin, group, head_dim;
   const float *queries, *out, *dout, *log_sum_exp;  // first row; row strides below
-  std::size_t query_stride, lse_stride;
+  std::size_t query_stride, out_stride, dout_stride, dquery_stride, lse_stride;
   float* const* pages;
   std::size_t key_offset, value_offset;
   float scale;

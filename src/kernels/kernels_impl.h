@@ -91,8 +91,9 @@ inline void WithRows(std::size_t rows, F f) {
     if constexpr (n <= kTileRows) f(std::integral_constant<int, n>{}); \
     break;
     PAWL_CASE(1)
-    PAWL_CASE(2) PAWL_CASE(3) PAWL_CASE(4) PAWL_CASE(5) PAWL_CASE(6) PAWL_CASE(7) PAWL_CASE(8)
-        PAWL_CASE(9) PAWL_CASE(10) PAWL_CASE(11) PAWL_CASE(12)
+    PAWL_CASE(2)
+    PAWL_CASE(3) PAWL_CASE(4) PAWL_CASE(5) PAWL_CASE(6) PAWL_CASE(7) PAWL_CASE(8) PAWL_CASE(9)
+        PAWL_CASE(10) PAWL_CASE(11) PAWL_CASE(12)
 #undef PAWL_CASE
             default : break;
   }
@@ -461,13 +462,12 @@ void AttentionBackwardHead(const AttentionBackwardTask& t) {
       const std::size_t position = t.position_begin + r;
       const std::size_t count = position - first_key >= 63 ? 64 : position - first_key + 1;
       for (std::size_t h = 0; h < t.group; ++h) {
-        const std::size_t offset = r * t.query_stride + h * D;
-        const float* q = t.queries + offset;
-        const float* dout = t.dout + offset;
+        const float* q = t.queries + r * t.query_stride + h * D;
+        const float* out = t.out + r * t.out_stride + h * D;
+        const float* dout = t.dout + r * t.dout_stride + h * D;
         V delta_lanes = Set(0.0f);
         EachGroup(D, [&](std::size_t i, auto full, std::size_t lanes) {
-          delta_lanes =
-              Fma(Get(dout + i, full, lanes), Get(t.out + offset + i, full, lanes), delta_lanes);
+          delta_lanes = Fma(Get(dout + i, full, lanes), Get(out + i, full, lanes), delta_lanes);
         });
         const V delta = Set(SumTree(delta_lanes));
         PageScores<1>(q, D, keys, t.scale, scores);
@@ -483,7 +483,7 @@ void AttentionBackwardHead(const AttentionBackwardTask& t) {
           Store(scores[0] + 16 * v, Mul(Mul(p, Sub(dp[v], delta)), Set(t.scale)));
         }
         const float* ds = scores[0];
-        AddValues(ds, count, keys_by_row, D, t.dqueries + offset);
+        AddValues(ds, count, keys_by_row, D, t.dqueries + r * t.dquery_stride + h * D);
         for (std::size_t j = 0; j < count; ++j) {
           AddScaledRow(ds[j], q, D, t.dkeys + (first_key + j) * D);
           AddScaledRow(weights[j], dout, D, t.dvalues + (first_key + j) * D);
