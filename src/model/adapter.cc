@@ -58,45 +58,71 @@ bool Matches(const std::string& path, const std::string& target) {
          path[path.size() - target.size() - 1] == '.';
 }
 
-void FillUniform(PackedMatrix& matrix, const RandomAddress& address) {
-  const double bound = 1.0 / std::sqrt(static_cast<double>(matrix.k()));
+// Fills rows [begin, begin + count) of A.
+void FillUniform(PackedMatrix& a, std::size_t begin, std::size_t count,
+                 const RandomAddress& address) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(a.k()));
   RandomStream stream(address);
-  std::vector<float> row(matrix.k());
-  for (std::size_t r = 0; r < matrix.n(); ++r) {
+  std::vector<float> row(a.k());
+  for (std::size_t r = 0; r < count; ++r) {
     for (float& value : row) value = static_cast<float>((2.0 * stream.Uniform() - 1.0) * bound);
-    matrix.SetRows(r, {row.data(), 1, row.size()});
+    a.SetRows(begin + r, {row.data(), 1, row.size()});
   }
 }
 
 // The same modules and shapes; values copied or zero.
 Adapter Shaped(const Adapter& adapter, bool copy) {
+  const auto shaped = [copy](const PackedMatrix& from) {
+    if (from.empty()) return PackedMatrix();
+    return copy ? from.Clone() : PackedMatrix(WeightType::kF32, from.n(), from.k());
+  };
   Adapter out;
   out.config = adapter.config;
   out.scale = adapter.scale;
   out.layers.resize(adapter.layers.size());
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    const AdapterLayer& from = adapter.layers[i];
+    AdapterLayer& to = out.layers[i];
+    for (std::size_t g = 0; g < kLoraGroups; ++g) to.a[g] = shaped(from.a[g]);
     for (std::size_t m = 0; m < kLinearModules; ++m) {
-      const LoraPair& from = adapter.layers[i].modules[m];
-      LoraPair& to = out.layers[i].modules[m];
-      to.out_begin = from.out_begin;
-      if (from.a.empty()) continue;
-      to.a = copy ? from.a.Clone() : PackedMatrix(WeightType::kF32, from.a.n(), from.a.k());
-      to.b = copy ? from.b.Clone() : PackedMatrix(WeightType::kF32, from.b.n(), from.b.k());
+      const LoraModule& module = from.modules[m];
+      to.modules[m] = {shaped(module.b), module.rank, module.a_begin, module.out_begin};
     }
   }
   return out;
 }
 
+// Zero matrices for the modules that `adapted` says.
+AdapterLayer MakeLayer(const ModelConfig& config, std::size_t rank,
+                       const std::array<bool, kLinearModules>& adapted) {
+  AdapterLayer layer;
+  std::array<std::size_t, kLoraGroups> ranks{}, inputs{};
+  for (std::size_t m = 0; m < kLinearModules; ++m) {
+    if (!adapted[m]) continue;
+    const ModuleShape shape = ShapeOf(config, static_cast<LinearModule>(m));
+    const auto group = static_cast<std::size_t>(GroupOf(static_cast<LinearModule>(m)));
+    layer.modules[m] = {PackedMatrix(WeightType::kF32, shape.out, rank), rank, ranks[group],
+                        shape.out_begin};
+    ranks[group] += rank;
+    inputs[group] = shape.in;
+  }
+  for (std::size_t g = 0; g < kLoraGroups; ++g) {
+    if (ranks[g] > 0) layer.a[g] = PackedMatrix(WeightType::kF32, ranks[g], inputs[g]);
+  }
+  return layer;
+}
+
 // Sums in double: exact products, one rounding to float32 at the end.  False: not finite.
-bool MergePair(const LoraPair& pair, double scale, const ModuleShape& shape, PackedMatrix& matrix) {
-  const std::size_t rank = pair.a.n(), in = shape.in;
+bool MergeModule(const PackedMatrix& group_a, const LoraModule& module, double scale,
+                 PackedMatrix& matrix) {
+  const std::size_t rank = module.rank, in = group_a.k();
   std::vector<float> a(rank * in), b(rank), row(in);
   std::vector<double> delta(in);
-  pair.a.GetRows(0, {a.data(), rank, in});
+  group_a.GetRows(module.a_begin, {a.data(), rank, in});
   bool finite = true;
-  for (std::size_t n = 0; n < shape.out; ++n) {
-    pair.b.GetRow(n, b);
-    matrix.GetRow(shape.out_begin + n, row);
+  for (std::size_t n = 0; n < module.b.n(); ++n) {
+    module.b.GetRow(n, b);
+    matrix.GetRow(module.out_begin + n, row);
     std::fill(delta.begin(), delta.end(), 0.0);
     for (std::size_t r = 0; r < rank; ++r) {
       const double factor = b[r];
@@ -106,7 +132,7 @@ bool MergePair(const LoraPair& pair, double scale, const ModuleShape& shape, Pac
       row[k] = static_cast<float>(row[k] + scale * delta[k]);
       finite = finite && std::isfinite(row[k]);
     }
-    matrix.SetRows(shape.out_begin + n, {row.data(), 1, in});
+    matrix.SetRows(module.out_begin + n, {row.data(), 1, in});
   }
   return finite;
 }
@@ -140,6 +166,12 @@ Status CheckTargets(const ModelConfig& config, const LoraConfig& lora) {
 
 }  // namespace
 
+LoraGroup GroupOf(LinearModule module) {
+  if (module <= LinearModule::kV) return LoraGroup::kQkv;
+  if (module == LinearModule::kO) return LoraGroup::kO;
+  return module == LinearModule::kDown ? LoraGroup::kDown : LoraGroup::kGateUp;
+}
+
 const char* LinearModuleName(LinearModule module) {
   return kNames[static_cast<std::size_t>(module)];
 }
@@ -156,18 +188,19 @@ Result<Adapter> MakeAdapter(const ModelConfig& config, const LoraConfig& lora, s
   adapter.layers.resize(config.num_hidden_layers);
   const auto rank = static_cast<std::size_t>(lora.r);
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    std::array<bool, kLinearModules> adapted{};
     for (std::size_t m = 0; m < kLinearModules; ++m) {
       const std::string path = ModulePath(i, m);
-      const bool adapted =
+      adapted[m] =
           std::any_of(lora.target_modules.begin(), lora.target_modules.end(),
                       [&path](const std::string& target) { return Matches(path, target); });
-      if (!adapted) continue;
-      const ModuleShape shape = ShapeOf(config, static_cast<LinearModule>(m));
-      LoraPair& pair = adapter.layers[i].modules[m];
-      pair.out_begin = shape.out_begin;
-      pair.a = PackedMatrix(WeightType::kF32, rank, shape.in);
-      pair.b = PackedMatrix(WeightType::kF32, shape.out, rank);
-      FillUniform(pair.a, {seed, RandomPurpose::kLora, i * kLinearModules + m, 0});
+    }
+    adapter.layers[i] = MakeLayer(config, rank, adapted);
+    for (std::size_t m = 0; m < kLinearModules; ++m) {
+      if (!adapted[m]) continue;
+      const auto group = static_cast<std::size_t>(GroupOf(static_cast<LinearModule>(m)));
+      FillUniform(adapter.layers[i].a[group], adapter.layers[i].modules[m].a_begin, rank,
+                  {seed, RandomPurpose::kLora, i * kLinearModules + m, 0});
     }
   }
   return adapter;
@@ -176,37 +209,49 @@ Result<Adapter> MakeAdapter(const ModelConfig& config, const LoraConfig& lora, s
 Adapter ZerosLike(const Adapter& adapter) { return Shaped(adapter, false); }
 Adapter Clone(const Adapter& adapter) { return Shaped(adapter, true); }
 
-std::vector<AdapterTensor> AdapterTensors(Adapter& adapter) {
-  std::vector<AdapterTensor> out;
+std::vector<Parameter> AdapterTensors(Adapter& adapter) {
+  std::vector<Parameter> out;
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    AdapterLayer& layer = adapter.layers[i];
     for (std::size_t m = 0; m < kLinearModules; ++m) {
-      LoraPair& pair = adapter.layers[i].modules[m];
-      if (pair.a.empty()) continue;
+      LoraModule& module = layer.modules[m];
+      if (module.rank == 0) continue;
       const std::string name = "base_model.model." + ModulePath(i, m);
-      out.push_back({name + ".lora_A.weight", &pair.a});
-      out.push_back({name + ".lora_B.weight", &pair.b});
+      PackedMatrix& a = layer.a[static_cast<std::size_t>(GroupOf(static_cast<LinearModule>(m)))];
+      out.push_back({name + ".lora_A.weight", {module.rank, a.k()}, &a, module.a_begin, {}});
+      out.push_back({name + ".lora_B.weight", {module.b.n(), module.rank}, &module.b, 0, {}});
     }
   }
   return out;
 }
 
 std::vector<FlatParameter> Flatten(Adapter& adapter) {
+  static constexpr std::array<const char*, kLoraGroups> kGroupNames = {"qkv", "o", "gate_up",
+                                                                       "down"};
   std::vector<FlatParameter> out;
-  for (const AdapterTensor& tensor : AdapterTensors(adapter)) {
-    out.push_back({tensor.name, tensor.matrix->data(), true});
+  for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    const std::string layer = "layers." + std::to_string(i) + ".";
+    for (std::size_t g = 0; g < kLoraGroups; ++g) {
+      PackedMatrix& a = adapter.layers[i].a[g];
+      if (!a.empty()) out.push_back({layer + kGroupNames[g] + ".lora_A", a.data(), true});
+    }
+    for (std::size_t m = 0; m < kLinearModules; ++m) {
+      PackedMatrix& b = adapter.layers[i].modules[m].b;
+      if (!b.empty()) out.push_back({layer + kNames[m] + ".lora_B", b.data(), true});
+    }
   }
   return out;
 }
 
-Status MergeAdapter(const Adapter& adapter, const ModelConfig& config, Weights& weights) {
+Status MergeAdapter(const Adapter& adapter, Weights& weights) {
   PAWL_CHECK(adapter.layers.size() == weights.layers.size());
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
+    const AdapterLayer& layer = adapter.layers[i];
     for (std::size_t m = 0; m < kLinearModules; ++m) {
-      const LoraPair& pair = adapter.layers[i].modules[m];
-      if (pair.a.empty()) continue;
+      if (layer.modules[m].rank == 0) continue;
       const auto module = static_cast<LinearModule>(m);
-      if (!MergePair(pair, adapter.config.scale(), ShapeOf(config, module),
-                     MatrixOf(weights.layers[i], module))) {
+      if (!MergeModule(layer.a[static_cast<std::size_t>(GroupOf(module))], layer.modules[m],
+                       adapter.config.scale(), MatrixOf(weights.layers[i], module))) {
         return BadFile(
             ModulePath(i, m) +
             ": the merged weight is not finite, expected finite numbers; the adapter and "

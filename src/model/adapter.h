@@ -25,14 +25,21 @@ struct LoraConfig {
   double scale() const;
 };
 
-// One adapted module: A [r, in], B [out, r]; empty where the module is not adapted.  out_begin: the
-// module's first row in the fused matrix it belongs to (q, k, v in qkv; gate, up in gate_up).
-struct LoraPair {
-  PackedMatrix a, b;
-  std::size_t out_begin = 0;
+// Modules that read one input share the rows of one A, so that A x is one product.
+enum class LoraGroup { kQkv, kO, kGateUp, kDown };
+inline constexpr std::size_t kLoraGroups = 4;
+LoraGroup GroupOf(LinearModule module);
+
+// One adapted module: B [out, r], and its A [r, in] = rows [a_begin, a_begin + r) of its group's a;
+// rank 0: not adapted.  out_begin: the module's first row in the fused weight it belongs to (q, k,
+// v in qkv; gate, up in gate_up).
+struct LoraModule {
+  PackedMatrix b;
+  std::size_t rank = 0, a_begin = 0, out_begin = 0;
 };
 struct AdapterLayer {
-  std::array<LoraPair, kLinearModules> modules;
+  std::array<PackedMatrix, kLoraGroups> a;  // [ranks of the group's modules, in], or empty
+  std::array<LoraModule, kLinearModules> modules;
 };
 
 struct Adapter {
@@ -53,17 +60,14 @@ Result<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConf
 Status SaveAdapter(const Adapter& adapter, const ModelConfig& config, const std::string& base,
                    const std::filesystem::path& folder);
 
+// The trained storage, as Flatten of weights gives it: all decayed, as Hugging Face does.
 std::vector<FlatParameter> Flatten(Adapter& adapter);
-// Row-major tensors by PEFT name
-// ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight").
-struct AdapterTensor {
-  std::string name;
-  PackedMatrix* matrix;
-};
-std::vector<AdapterTensor> AdapterTensors(Adapter& adapter);
+// Tensors by PEFT name ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"), for
+// ReadParameter and WriteParameter.
+std::vector<Parameter> AdapterTensors(Adapter& adapter);
 
 // W += scale * B A for every adapted module: summed in double, rounded to float32, then to the
 // storage type.  kBadFile where the sum is not finite.
-Status MergeAdapter(const Adapter& adapter, const ModelConfig& config, Weights& weights);
+Status MergeAdapter(const Adapter& adapter, Weights& weights);
 
 }  // namespace pawl

@@ -48,12 +48,6 @@ double AddLine(const Policy& policy, const Compute& compute, const MaskedSequenc
   return loss;
 }
 
-NamedTensor FromMatrix(const std::string& name, const PackedMatrix& matrix) {
-  NamedTensor tensor{name, {matrix.n(), matrix.k()}, std::vector<float>(matrix.n() * matrix.k())};
-  matrix.GetRows(0, {tensor.values.data(), matrix.n(), matrix.k()});
-  return tensor;
-}
-
 }  // namespace
 
 SequenceScores ScoreSequence(const Policy& policy, const Compute& compute,
@@ -101,14 +95,9 @@ LossGradients MaskedLossGradients(const Policy& policy, const Compute& compute,
   for (const MaskedSequence& line : lines) {
     out.loss += AddLine(policy, compute, line, scratch, saved, gradients);
   }
-  if (adapter) {
-    for (const AdapterTensor& tensor : AdapterTensors(*adapter)) {
-      out.gradients.push_back(FromMatrix(tensor.name, *tensor.matrix));
-    }
-    return out;
-  }
-  lookup.FoldInto(compute, weights->embed);
-  for (const Parameter& parameter : Parameters(config, *weights)) {
+  if (weights) lookup.FoldInto(compute, weights->embed);
+  for (const Parameter& parameter :
+       adapter ? AdapterTensors(*adapter) : Parameters(config, *weights)) {
     out.gradients.push_back({parameter.name, parameter.shape, ReadParameter(parameter)});
   }
   return out;

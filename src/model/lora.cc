@@ -9,52 +9,36 @@
 namespace pawl {
 namespace {
 
-struct ModuleRange {
-  std::size_t first = 0, last = 0;  // of LinearModule, both included
-};
-
-ModuleRange ModulesOf(LoraGroup group) {
-  const auto at = [](LinearModule module) { return static_cast<std::size_t>(module); };
-  switch (group) {
-    case LoraGroup::kQkv:
-      return {at(LinearModule::kQ), at(LinearModule::kV)};
-    case LoraGroup::kO:
-      return {at(LinearModule::kO), at(LinearModule::kO)};
-    case LoraGroup::kGateUp:
-      return {at(LinearModule::kGate), at(LinearModule::kUp)};
-    case LoraGroup::kDown:
-      break;
-  }
-  return {at(LinearModule::kDown), at(LinearModule::kDown)};
+const PackedMatrix& GroupA(const LoraBranch& branch) {
+  return branch.layer->a[static_cast<std::size_t>(branch.group)];
 }
 
-// Calls visit(pair, module, first column of u, first column of the fused product) for each adapted
-// module of the group.
+// The group's columns of a [T, R] matrix.
+template <class T>
+MatrixView<T> GroupColumns(const LoraBranch& branch, MatrixView<T> u) {
+  std::size_t begin = 0;
+  for (std::size_t g = 0; g < static_cast<std::size_t>(branch.group); ++g) {
+    begin += branch.layer->a[g].n();
+  }
+  return u.Cols(begin, GroupA(branch).n());
+}
+
+// Calls visit(module, index) for each adapted module of the group.
 template <class Visit>
 void ForEachAdapted(const LoraBranch& branch, Visit&& visit) {
-  const ModuleRange range = ModulesOf(branch.group);
-  std::size_t u_begin = 0;
-  for (std::size_t m = 0; m <= range.last; ++m) {
-    const LoraPair& pair = branch.layer->modules[m];
-    if (m >= range.first && !pair.a.empty()) visit(pair, m, u_begin, pair.out_begin);
-    u_begin += pair.a.n();
+  for (std::size_t m = 0; m < kLinearModules; ++m) {
+    const LoraModule& module = branch.layer->modules[m];
+    if (module.rank > 0 && GroupOf(static_cast<LinearModule>(m)) == branch.group) visit(module, m);
   }
 }
 
 }  // namespace
 
-bool LoraBranch::active() const {
-  if (layer == nullptr) return false;
-  const ModuleRange range = ModulesOf(group);
-  for (std::size_t m = range.first; m <= range.last; ++m) {
-    if (!layer->modules[m].a.empty()) return true;
-  }
-  return false;
-}
+bool LoraBranch::active() const { return layer != nullptr && !GroupA(*this).empty(); }
 
 std::size_t LoraRank(const AdapterLayer& layer) {
   std::size_t rank = 0;
-  for (const LoraPair& pair : layer.modules) rank += pair.a.n();
+  for (const PackedMatrix& a : layer.a) rank += a.n();
   return rank;
 }
 
@@ -67,8 +51,8 @@ std::size_t LoraRank(const Adapter& adapter) {
 std::size_t LoraMaxOutput(const Adapter& adapter) {
   std::size_t width = 0;
   for (const AdapterLayer& layer : adapter.layers) {
-    for (const LoraPair& pair : layer.modules) {
-      width = std::max(width, pair.out_begin + pair.b.n());
+    for (const LoraModule& module : layer.modules) {
+      width = std::max(width, module.out_begin + module.b.n());
     }
   }
   return width;
@@ -77,33 +61,36 @@ std::size_t LoraMaxOutput(const Adapter& adapter) {
 void LoraForward(const Compute& compute, const LoraBranch& branch, MatrixView<const float> x,
                  MatrixView<float> u, MatrixView<float> t, MatrixView<float> y) {
   if (!branch.active()) return;
-  ForEachAdapted(
-      branch, [&](const LoraPair& pair, std::size_t, std::size_t u_begin, std::size_t out_begin) {
-        const MatrixView<float> module_u = u.Cols(u_begin, pair.a.n());
-        const MatrixView<float> module_t = t.Cols(out_begin, pair.b.n());
-        LinearForward(compute, x, pair.a, {}, Output::kWrite, module_u);
-        LinearForward(compute, module_u, pair.b, {}, Output::kWrite, module_t);
-        AddScaledRows(compute, branch.scale, module_t, y.Cols(out_begin, pair.b.n()));
-      });
+  const MatrixView<float> group_u = GroupColumns(branch, u);
+  LinearForward(compute, x, GroupA(branch), {}, Output::kWrite, group_u);
+  ForEachAdapted(branch, [&](const LoraModule& module, std::size_t) {
+    const MatrixView<float> module_t = t.Cols(module.out_begin, module.b.n());
+    LinearForward(compute, group_u.Cols(module.a_begin, module.rank), module.b, {}, Output::kWrite,
+                  module_t);
+    AddScaledRows(compute, branch.scale, module_t, y.Cols(module.out_begin, module.b.n()));
+  });
 }
 
 void LoraBackward(const Compute& compute, const LoraBranch& branch, MatrixView<const float> dy,
                   MatrixView<const float> x, MatrixView<const float> scaled_u, MatrixView<float> du,
                   MatrixView<float> dx, AdapterLayer* gradient) {
   if (!branch.active()) return;
-  ForEachAdapted(branch, [&](const LoraPair& pair, std::size_t module, std::size_t u_begin,
-                             std::size_t out_begin) {
-    const MatrixView<const float> module_dy = dy.Cols(out_begin, pair.b.n());
-    const MatrixView<float> module_du = du.Cols(u_begin, pair.a.n());
-    LinearBackwardInput(compute, module_dy, pair.b, Output::kWrite, module_du);
-    ScaleRows(compute, branch.scale, module_du);
-    LinearBackwardInput(compute, module_du, pair.a, Output::kAdd, dx);
+  const MatrixView<float> group_du = GroupColumns(branch, du);
+  const MatrixView<const float> group_u = GroupColumns(branch, scaled_u);
+  ForEachAdapted(branch, [&](const LoraModule& module, std::size_t m) {
+    const MatrixView<const float> module_dy = dy.Cols(module.out_begin, module.b.n());
+    LinearBackwardInput(compute, module_dy, module.b, Output::kWrite,
+                        group_du.Cols(module.a_begin, module.rank));
     if (gradient != nullptr) {
-      LoraPair& out = gradient->modules[module];
-      LinearBackwardWeight(compute, module_dy, scaled_u.Cols(u_begin, pair.a.n()), out.b);
-      LinearBackwardWeight(compute, module_du, x, out.a);
+      LinearBackwardWeight(compute, module_dy, group_u.Cols(module.a_begin, module.rank),
+                           gradient->modules[m].b);
     }
   });
+  ScaleRows(compute, branch.scale, group_du);
+  LinearBackwardInput(compute, group_du, GroupA(branch), Output::kAdd, dx);
+  if (gradient != nullptr) {
+    LinearBackwardWeight(compute, group_du, x, gradient->a[static_cast<std::size_t>(branch.group)]);
+  }
 }
 
 }  // namespace pawl

@@ -7,10 +7,6 @@
 
 namespace pawl {
 
-// Modules with one input and one fused product; a module owns the columns [out_begin, out_begin +
-// out) of that product.
-enum class LoraGroup { kQkv, kO, kGateUp, kDown };
-
 // One layer's branch group at work.  u [T, R] holds A x of ALL adapted modules of the layer, each
 // at its own columns.
 struct LoraBranch {

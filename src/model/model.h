@@ -3,7 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "kernels/compute.h"
@@ -24,6 +25,8 @@ struct Model {
   std::size_t max_positions = 0;       // longest sequence; min(config's limit, what was asked for)
   std::vector<std::int32_t> stop_ids;  // config's and generation_config's eos
   std::filesystem::path folder;        // empty for a model made in memory
+  // The folder's own text, written back by SaveModel with a new dtype; empty: written from config.
+  std::string config_json, generation_config_json;
 };
 
 // Reads tensor by tensor into packed form (no second copy of the model in memory), with the pool's
@@ -38,8 +41,9 @@ Result<Model> LoadModel(const std::filesystem::path& folder, Precision precision
 Model MakeRandomModel(const ModelConfig& config, Precision precision, std::uint64_t seed,
                       ThreadPool& pool, std::size_t max_positions = 4096);
 
-// config.json (the given text, or one written from config), model.safetensors in `dtype`
-// ("float32", "bfloat16", "float16"), generation_config.json.  Tokenizer files are the caller's.
+// config.json, generation_config.json and model.safetensors in `dtype` ("float32", "bfloat16",
+// "float16"; others are kUsage, and so is a weight that float16 cannot hold).  Each file appears
+// complete or not at all.  Tokenizer files are the caller's.
 Status SaveModel(const Model& model, const std::string& dtype, const std::filesystem::path& folder);
 
 // What a model needs beyond weights: the rotary table for its positions, and max_positions.

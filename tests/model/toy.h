@@ -58,13 +58,11 @@ inline Adapter ToyAdapter(const ModelConfig& config, const LoraConfig& lora,
                           std::uint64_t seed = 9) {
   Adapter adapter = *MakeAdapter(config, lora, seed);
   RandomStream stream({seed, RandomPurpose::kTest, 2, 0});
-  for (AdapterTensor& tensor : AdapterTensors(adapter)) {
+  for (const Parameter& tensor : AdapterTensors(adapter)) {
     if (!tensor.name.ends_with("lora_B.weight")) continue;
-    std::vector<float> row(tensor.matrix->k());
-    for (std::size_t n = 0; n < tensor.matrix->n(); ++n) {
-      for (float& value : row) value = Noise(stream, 0.3f);
-      tensor.matrix->SetRows(n, {row.data(), 1, row.size()});
-    }
+    std::vector<float> values = ReadParameter(tensor);
+    for (float& value : values) value = Noise(stream, 0.3f);
+    WriteParameter(tensor, values);
   }
   return adapter;
 }
