@@ -195,7 +195,8 @@ Correlation Pearson(std::span<const double> x, std::span<const double> y) {
     return std::all_of(v.begin(), v.end(), [&](double a) { return a == v[0]; });
   };
   if (constant(x) || constant(y)) return {};
-  const double r = std::clamp(xy / std::sqrt(xx) / std::sqrt(yy), -1.0, 1.0);
+  // One square root: sums of ranks are exact, so a perfect order gives exactly 1.
+  const double r = std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
   if (x.size() == 2) return {r, 1.0};
   // t = r sqrt(df / (1 - r^2)): its tail as a beta integral, without cancellation near |r| = 1.
   const double p = IncompleteBeta((n - 2) / 2, 0.5, (1 - r) * (1 + r));
@@ -205,7 +206,9 @@ Correlation Pearson(std::span<const double> x, std::span<const double> y) {
 Correlation Spearman(std::span<const double> x, std::span<const double> y) {
   if (x.size() != y.size() || x.size() < 2) return {};
   const std::vector<double> rx = Ranks(x), ry = Ranks(y);
-  return Pearson(rx, ry);
+  Correlation out = Pearson(rx, ry);
+  if (x.size() == 2) out.p.reset();  // no degree of freedom is left, as scipy has it
+  return out;
 }
 
 std::optional<double> MinimumDetectableDifference(double standard_deviation, long long n) {
