@@ -66,7 +66,7 @@ void StoreKeysValues(const Compute& compute, const AttentionShape& shape,
 
 void AttentionForward(const Compute& compute, const AttentionShape& shape,
                       std::span<const AttentionRows> sequences, MatrixView<const float> queries,
-                      MatrixView<float> out, MatrixView<float> log_sum_exp) {
+                      MatrixView<float> out, MatrixView<float> softmax) {
   PAWL_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
   const std::size_t group = shape.heads / shape.kv_heads, D = shape.head_dim;
   const std::size_t rows = RowsOf(sequences);
@@ -74,11 +74,12 @@ void AttentionForward(const Compute& compute, const AttentionShape& shape,
   for (const auto& s : sequences) longest = std::max(longest, s.position_begin + s.row_count);
   const auto row = [&](const AttentionRows& sequence, std::size_t i, std::size_t kv) {
     const std::size_t r = sequence.row_begin + i;
-    float* lse = log_sum_exp.rows() == 0 ? nullptr : log_sum_exp.row(r) + kv * group;
+    float* max = softmax.rows() == 0 ? nullptr : softmax.row(r) + kv * group;
+    float* sum = max == nullptr ? nullptr : max + shape.heads;
     compute.kernels.attention({queries.row(r) + kv * group * D, group, D, sequence.pages.data(),
                                KeyOffset(shape, kv), ValueOffset(shape, kv),
                                sequence.position_begin + i, Scale(shape),
-                               out.row(r) + kv * group * D, lse});
+                               out.row(r) + kv * group * D, max, sum});
   };
   // A unit is one row of the batch; rows are dealt in turn, so that short and long contexts mix.
   const auto threads = static_cast<std::size_t>(compute.pool.size());
@@ -139,7 +140,7 @@ void Scatter(const AttentionShape& shape, const AttentionGradientRows& sequence,
 void AttentionBackward(const Compute& compute, const AttentionShape& shape,
                        std::span<const AttentionGradientRows> sequences,
                        MatrixView<const float> queries, MatrixView<const float> out,
-                       MatrixView<const float> log_sum_exp, MatrixView<const float> dout,
+                       MatrixView<const float> softmax, MatrixView<const float> dout,
                        MatrixView<float> dqueries, MatrixView<float> dkeys,
                        MatrixView<float> dvalues) {
   const std::size_t group = shape.heads / shape.kv_heads, D = shape.head_dim;
@@ -174,12 +175,13 @@ void AttentionBackward(const Compute& compute, const AttentionShape& shape,
                                         queries.row(rows.row_begin) + column,
                                         out.row(rows.row_begin) + column,
                                         dout.row(rows.row_begin) + column,
-                                        log_sum_exp.row(rows.row_begin) + kv * group,
+                                        softmax.row(rows.row_begin) + kv * group,
+                                        softmax.row(rows.row_begin) + shape.heads + kv * group,
                                         queries.stride(),
                                         out.stride(),
                                         dout.stride(),
                                         dqueries.stride(),
-                                        log_sum_exp.stride(),
+                                        softmax.stride(),
                                         rows.pages.data(),
                                         KeyOffset(shape, kv),
                                         ValueOffset(shape, kv),

@@ -38,10 +38,12 @@ void StoreKeysValues(const Compute& compute, const AttentionShape& shape,
                      MatrixView<const float> values);
 
 // out [T, H*D] from queries [T, H*D]; row at position p attends to positions 0..p.
-// log_sum_exp [T, H] is written when it is not empty (AttentionBackward needs it).
+// softmax [T, 2H] is written when it is not empty: each head's largest score, then each head's sum
+// of exp(score - largest).  AttentionBackward divides by the sum as the forward pass did; one
+// log-sum-exp instead would lose the last bits of probabilities that must sum to 1.
 void AttentionForward(const Compute& compute, const AttentionShape& shape,
                       std::span<const AttentionRows> sequences, MatrixView<const float> queries,
-                      MatrixView<float> out, MatrixView<float> log_sum_exp);
+                      MatrixView<float> out, MatrixView<float> softmax);
 
 // Gradients of a sequence whose first prefix_positions keys belong to somebody else (the prompt of
 // its group): those go, ADDED in the order of `sequences`, to dprefix_keys / dprefix_values
@@ -56,7 +58,7 @@ struct AttentionGradientRows {
 void AttentionBackward(const Compute& compute, const AttentionShape& shape,
                        std::span<const AttentionGradientRows> sequences,
                        MatrixView<const float> queries, MatrixView<const float> out,
-                       MatrixView<const float> log_sum_exp, MatrixView<const float> dout,
+                       MatrixView<const float> softmax, MatrixView<const float> dout,
                        MatrixView<float> dqueries, MatrixView<float> dkeys,
                        MatrixView<float> dvalues);
 

@@ -30,14 +30,16 @@ struct AttentionTask {
   std::size_t position;  // attends to 0..position
   float scale;
   float* out;          // as queries
-  float* log_sum_exp;  // [group] or null
+  float* softmax_max;  // [group] or null
+  float* softmax_sum;  // [group]
 };
 
 // One sequence and one key/value head, backward.
 struct AttentionBackwardTask {
   std::size_t rows, position_begin, group, head_dim;
-  const float *queries, *out, *dout, *log_sum_exp;  // first row; row strides below
-  std::size_t query_stride, out_stride, dout_stride, dquery_stride, lse_stride;
+  const float *queries, *out, *dout;  // first row; row strides below
+  const float *softmax_max, *softmax_sum;
+  std::size_t query_stride, out_stride, dout_stride, dquery_stride, softmax_stride;
   float* const* pages;
   std::size_t key_offset, value_offset;
   float scale;

@@ -92,8 +92,9 @@ inline void WithRows(std::size_t rows, F f) {
     break;
     PAWL_CASE(1)
     PAWL_CASE(2)
-    PAWL_CASE(3) PAWL_CASE(4) PAWL_CASE(5) PAWL_CASE(6) PAWL_CASE(7) PAWL_CASE(8) PAWL_CASE(9)
-        PAWL_CASE(10) PAWL_CASE(11) PAWL_CASE(12)
+    PAWL_CASE(3)
+    PAWL_CASE(4) PAWL_CASE(5) PAWL_CASE(6) PAWL_CASE(7) PAWL_CASE(8) PAWL_CASE(9) PAWL_CASE(10)
+        PAWL_CASE(11) PAWL_CASE(12)
 #undef PAWL_CASE
             default : break;
   }
@@ -423,10 +424,9 @@ void AttentionHeads(const AttentionTask& task, std::size_t first) {
     EachGroup(task.head_dim, [&](std::size_t i, auto full, std::size_t lanes) {
       Put(row + i, Div(Get(row + i, full, lanes), total), full, lanes);
     });
-    if (task.log_sum_exp != nullptr) {
-      float log_sum[16];
-      Store(log_sum, Log(total));
-      task.log_sum_exp[first + static_cast<std::size_t>(h)] = running_max[h] + log_sum[0];
+    if (task.softmax_max != nullptr) {
+      task.softmax_max[first + static_cast<std::size_t>(h)] = running_max[h];
+      task.softmax_sum[first + static_cast<std::size_t>(h)] = running_sum[h];
     }
   }
 }
@@ -471,14 +471,15 @@ void AttentionBackwardHead(const AttentionBackwardTask& t) {
         });
         const V delta = Set(SumTree(delta_lanes));
         PageScores<1>(q, D, keys, t.scale, scores);
-        const V lse = Set(t.log_sum_exp[r * t.lse_stride + h]);
+        const V max = Set(t.softmax_max[r * t.softmax_stride + h]);
+        const V sum = Set(t.softmax_sum[r * t.softmax_stride + h]);
         V dp[4] = {Set(0.0f), Set(0.0f), Set(0.0f), Set(0.0f)};
         for (std::size_t d = 0; d < D; ++d) {
           const V g = Set(dout[d]);
           for (int v = 0; v < 4; ++v) dp[v] = Fma(g, Load(values_by_dim + d * 64 + 16 * v), dp[v]);
         }
         for (int v = 0; v < 4; ++v) {
-          const V p = Exp(Sub(Load(scores[0] + 16 * v), lse));
+          const V p = Div(Exp(Sub(Load(scores[0] + 16 * v), max)), sum);
           Store(weights + 16 * v, p);
           Store(scores[0] + 16 * v, Mul(Mul(p, Sub(dp[v], delta)), Set(t.scale)));
         }

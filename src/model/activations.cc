@@ -33,7 +33,7 @@ std::size_t SavedActivations::bytes() const {
                       layers_->positions.size() * sizeof(std::uint32_t);
   for (const SavedLayer& layer : layers_->layers) {
     for (const RowBuffer* buffer :
-         {&layer.input, &layer.input_rstd, &layer.qkv, &layer.attention, &layer.log_sum_exp,
+         {&layer.input, &layer.input_rstd, &layer.qkv, &layer.attention, &layer.softmax,
           &layer.middle, &layer.middle_rstd, &layer.gate_up, &layer.lora_u}) {
       total += buffer->bytes();
     }
@@ -53,7 +53,7 @@ void SavedActivations::Layers::Shape(const ModelConfig& config, const Adapter* a
     layer.input_rstd.Shape(1, rows);
     layer.qkv.Shape(rows, widths.qkv);
     layer.attention.Shape(rows, widths.query);
-    layer.log_sum_exp.Shape(rows, widths.heads);
+    layer.softmax.Shape(rows, 2 * widths.heads);
     layer.middle.Shape(rows, widths.hidden);
     layer.middle_rstd.Shape(1, rows);
     layer.gate_up.Shape(rows, widths.gate_up);
@@ -66,7 +66,7 @@ void SavedActivations::Layers::Shape(const ModelConfig& config, const Adapter* a
 std::size_t ActivationBytesPerRow(const ModelConfig& config, const Adapter* adapter) {
   const Widths widths(config);
   const std::size_t layer =
-      2 * widths.hidden + 2 + widths.qkv + widths.query + widths.heads + widths.gate_up;
+      2 * widths.hidden + 2 + widths.qkv + widths.query + 2 * widths.heads + widths.gate_up;
   std::size_t floats = config.num_hidden_layers * layer + widths.hidden + 1;
   if (adapter != nullptr) {
     for (const AdapterLayer& adapted : adapter->layers) floats += LoraRank(adapted);

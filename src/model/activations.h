@@ -50,7 +50,7 @@ struct SavedLayer {
   RowBuffer input_rstd;   // [1, T]
   RowBuffer qkv;          // [T, (H + 2K) * D]; rotated, or, with q/k norms, before those
   RowBuffer attention;    // [T, H * D]
-  RowBuffer log_sum_exp;  // [T, H]
+  RowBuffer softmax;      // [T, 2H] largest score and sum of each head
   RowBuffer middle;       // [T, C] the residual stream between attention and MLP
   RowBuffer middle_rstd;  // [1, T]
   RowBuffer gate_up;      // [T, 2F]

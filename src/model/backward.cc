@@ -144,7 +144,7 @@ void AttendBackward(const Pass& pass, std::size_t layer, MatrixView<const float>
     rows.push_back(out);
   }
   AttentionBackward(compute, {heads, kv_heads, config.head_dim}, rows, Queries(pass, layer),
-                    saved.attention.view(), saved.log_sum_exp.view(), dattention, dq, dk, dv);
+                    saved.attention.view(), saved.softmax.view(), dattention, dq, dk, dv);
   for (const BackwardRows& sequence : pass.sequences) {
     if (sequence.incoming == nullptr) continue;
     const std::size_t count = sequence.rows.row_count;

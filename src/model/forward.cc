@@ -22,7 +22,7 @@ constexpr std::size_t kSmallModelBytes = std::size_t{16} << 20;
 
 // Where the activations of one layer go: scratch, or rows of SavedLayer.
 struct LayerViews {
-  MatrixView<float> input, qkv, attention, log_sum_exp, middle, gate_up, lora_u, output;
+  MatrixView<float> input, qkv, attention, softmax, middle, gate_up, lora_u, output;
   std::span<float> input_rstd, middle_rstd;
 };
 
@@ -73,7 +73,7 @@ void Attend(const Pass& pass, std::size_t layer, const LayerViews& v) {
   const AttentionShape shape{heads, kv_heads, config.head_dim};
   StoreKeysValues(pass.compute, shape, rows, qkv.Cols(pass.query, kv),
                   qkv.Cols(pass.query + kv, kv));
-  AttentionForward(pass.compute, shape, rows, qkv.Cols(0, pass.query), v.attention, v.log_sum_exp);
+  AttentionForward(pass.compute, shape, rows, qkv.Cols(0, pass.query), v.attention, v.softmax);
 }
 
 void LayerForward(const Pass& pass, std::size_t layer, const LayerViews& v) {
@@ -111,7 +111,7 @@ LayerViews SavedViews(SavedActivations::Layers& saved, std::size_t layer, std::s
   v.input = from.input.view().Rows(begin, rows);
   v.qkv = from.qkv.view().Rows(begin, rows);
   v.attention = from.attention.view().Rows(begin, rows);
-  v.log_sum_exp = from.log_sum_exp.view().Rows(begin, rows);
+  v.softmax = from.softmax.view().Rows(begin, rows);
   v.middle = from.middle.view().Rows(begin, rows);
   v.gate_up = from.gate_up.view().Rows(begin, rows);
   v.lora_u = from.lora_u.view().Rows(begin, rows);

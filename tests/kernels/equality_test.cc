@@ -254,9 +254,9 @@ TEST(Attention, GivesTheSameBitsForwardAndBackwardOnEveryInstructionSet) {
     AttentionCase c({heads, kv, dim}, {{0, 5}, {63, 2}, {60, 9}, {0, 70}, {130, 1}});
     auto q = Random(c.total * heads * dim, 12), dout = Random(c.total * heads * dim, 13);
     ExpectSameEverywhere([&](const Compute& compute) {
-      std::vector<float> out(c.total * heads * dim), lse(c.total * heads);
+      std::vector<float> out(c.total * heads * dim), softmax(c.total * 2 * heads);
       AttentionForward(compute, c.shape, c.rows, View(q, c.total, heads * dim),
-                       View(out, c.total, heads * dim), View(lse, c.total, heads));
+                       View(out, c.total, heads * dim), View(softmax, c.total, 2 * heads));
       std::vector<float> dq(c.total * heads * dim), dk(c.total * kv * dim), dv(dk.size());
       std::vector<float> prefix_k(130 * kv * dim), prefix_v(prefix_k.size());
       std::vector<AttentionGradientRows> gradient;
@@ -266,10 +266,10 @@ TEST(Attention, GivesTheSameBitsForwardAndBackwardOnEveryInstructionSet) {
                             {prefix_v.data(), rows.position_begin, kv * dim}});
       }
       AttentionBackward(compute, c.shape, gradient, View(q, c.total, heads * dim),
-                        View(out, c.total, heads * dim), View(lse, c.total, heads),
+                        View(out, c.total, heads * dim), View(softmax, c.total, 2 * heads),
                         View(dout, c.total, heads * dim), View(dq, c.total, heads * dim),
                         View(dk, c.total, kv * dim), View(dv, c.total, kv * dim));
-      for (const auto& more : {lse, dq, dk, dv, prefix_k, prefix_v}) {
+      for (const auto& more : {softmax, dq, dk, dv, prefix_k, prefix_v}) {
         out.insert(out.end(), more.begin(), more.end());
       }
       return out;
@@ -281,10 +281,10 @@ TEST(Attention, EqualsADirectComputationInDouble) {
   const std::size_t dim = 24;
   AttentionCase c({4, 2, dim}, {{60, 9}});
   auto q = Random(c.total * 4 * dim, 12);
-  std::vector<float> out(c.total * 4 * dim), lse(c.total * 4);
+  std::vector<float> out(c.total * 4 * dim), softmax(c.total * 8);
   ThreadPool pool(1);
   AttentionForward(Compute(pool), c.shape, c.rows, View(q, c.total, 4 * dim),
-                   View(out, c.total, 4 * dim), View(lse, c.total, 4));
+                   View(out, c.total, 4 * dim), View(softmax, c.total, 8));
   for (std::size_t r = 0; r < c.total; ++r) {
     for (std::size_t h = 0; h < 4; ++h) {
       const std::size_t kv = h / 2, position = 60 + r;
@@ -303,7 +303,7 @@ TEST(Attention, EqualsADirectComputationInDouble) {
           expected[d] += weights.back() * page[(2 + kv) * dim * 64 + (j % 64) * dim + d];
         }
       }
-      EXPECT_NEAR(lse[r * 4 + h], std::log(sum), 1e-5);
+      EXPECT_NEAR(softmax[r * 8 + h] + std::log(softmax[r * 8 + 4 + h]), std::log(sum), 1e-5);
       for (std::size_t d = 0; d < dim; ++d) {
         EXPECT_NEAR(out[(r * 4 + h) * dim + d], expected[d] / sum, 2e-6);
       }
