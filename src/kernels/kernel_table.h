@@ -86,7 +86,7 @@ struct KernelTable {
   float (*max_row)(const float* x, std::size_t n, std::size_t* index);  // first of equals
   ChunkSums (*chunk_sums)(const float* logits, std::size_t n, float inverse_temperature, float max);
   void (*log_prob_backward)(float* logits, std::size_t n, float inverse_temperature,
-                            float log_sum_exp, float entropy, float dlogp, float dentropy);
+                            const RowStatistics& row, float dlogp, float dentropy);
   // Largest of z[v] + gumbel[v] over v in [begin, end), begin a multiple of 64; the first of
   // equals.
   void (*gumbel_argmax)(const float* logits, std::size_t begin, std::size_t end,

@@ -93,8 +93,9 @@ inline void WithRows(std::size_t rows, F f) {
     PAWL_CASE(1)
     PAWL_CASE(2)
     PAWL_CASE(3)
-    PAWL_CASE(4) PAWL_CASE(5) PAWL_CASE(6) PAWL_CASE(7) PAWL_CASE(8) PAWL_CASE(9) PAWL_CASE(10)
-        PAWL_CASE(11) PAWL_CASE(12)
+    PAWL_CASE(4)
+    PAWL_CASE(5) PAWL_CASE(6) PAWL_CASE(7) PAWL_CASE(8) PAWL_CASE(9) PAWL_CASE(10) PAWL_CASE(11)
+        PAWL_CASE(12)
 #undef PAWL_CASE
             default : break;
   }
@@ -439,6 +440,56 @@ void Attention(const AttentionTask& task) {
   if (task.group - head == 1) AttentionHeads<1>(task, head);
 }
 
+// A row's gradients of the scores (times the scale) and its probabilities, for up to kBackwardHeads
+// heads and one page of keys.
+constexpr std::size_t kBackwardHeads = 8;
+struct ScoreGradients {
+  float scores[kBackwardHeads][64], probabilities[kBackwardHeads][64];
+};
+
+// One head's part of it.  values_by_dim: the page's values as [D][64].
+void ScoreGradientsOf(const AttentionBackwardTask& t, std::size_t r, std::size_t h,
+                      const float* keys, const float* values_by_dim, float* gradient,
+                      float* probabilities) {
+  const std::size_t D = t.head_dim;
+  const float* out = t.out + r * t.out_stride + h * D;
+  const float* dout = t.dout + r * t.dout_stride + h * D;
+  V delta_lanes = Set(0.0f);
+  EachGroup(D, [&](std::size_t i, auto full, std::size_t lanes) {
+    delta_lanes = Fma(Get(dout + i, full, lanes), Get(out + i, full, lanes), delta_lanes);
+  });
+  const V delta = Set(SumTree(delta_lanes));
+  float scores[1][64];
+  PageScores<1>(t.queries + r * t.query_stride + h * D, D, keys, t.scale, scores);
+  const V max = Set(t.softmax_max[r * t.softmax_stride + h]);
+  const V sum = Set(t.softmax_sum[r * t.softmax_stride + h]);
+  V dp[4] = {Set(0.0f), Set(0.0f), Set(0.0f), Set(0.0f)};
+  for (std::size_t d = 0; d < D; ++d) {
+    const V g = Set(dout[d]);
+    for (int v = 0; v < 4; ++v) dp[v] = Fma(g, Load(values_by_dim + d * 64 + 16 * v), dp[v]);
+  }
+  for (int v = 0; v < 4; ++v) {
+    const V p = Div(Exp(Sub(Load(scores[0] + 16 * v), max)), sum);
+    Store(probabilities + 16 * v, p);
+    Store(gradient + 16 * v, Mul(Mul(p, Sub(dp[v], delta)), Set(t.scale)));
+  }
+}
+
+// to[j] += sum over heads, ascending, of weights[h][j] * rows[h]: the heads' sum first, so that a
+// key's gradient is loaded and rounded once a row and not once a head.
+void AddHeads(const float (*weights)[64], std::size_t heads, std::size_t count, const float* rows,
+              std::size_t D, float* to) {
+  for (std::size_t j = 0; j < count; ++j) {
+    EachGroup(D, [&](std::size_t i, auto full, std::size_t lanes) {
+      V sum = Set(0.0f);
+      for (std::size_t h = 0; h < heads; ++h) {
+        sum = Fma(Set(weights[h][j]), Get(rows + h * D + i, full, lanes), sum);
+      }
+      Put(to + j * D + i, Add(Get(to + j * D + i, full, lanes), sum), full, lanes);
+    });
+  }
+}
+
 // Page by page, rows ascending inside a page: the page's dK and dV stay in the cache.  Scratch
 // holds the page's keys as [64][D] and its values as [D][64].
 void AttentionBackwardHead(const AttentionBackwardTask& t) {
@@ -446,7 +497,7 @@ void AttentionBackwardHead(const AttentionBackwardTask& t) {
   float* keys_by_row = t.scratch;
   float* values_by_dim = t.scratch + 64 * D;
   const std::size_t end = t.position_begin + t.rows;
-  float scores[1][64], weights[64];
+  ScoreGradients g;
   for (std::size_t page = 0; page * 64 < end; ++page) {
     const float* keys = t.pages[page] + t.key_offset;
     const float* values = t.pages[page] + t.value_offset;
@@ -461,34 +512,17 @@ void AttentionBackwardHead(const AttentionBackwardTask& t) {
     for (std::size_t r = first_row; r < t.rows; ++r) {
       const std::size_t position = t.position_begin + r;
       const std::size_t count = position - first_key >= 63 ? 64 : position - first_key + 1;
-      for (std::size_t h = 0; h < t.group; ++h) {
-        const float* q = t.queries + r * t.query_stride + h * D;
-        const float* out = t.out + r * t.out_stride + h * D;
-        const float* dout = t.dout + r * t.dout_stride + h * D;
-        V delta_lanes = Set(0.0f);
-        EachGroup(D, [&](std::size_t i, auto full, std::size_t lanes) {
-          delta_lanes = Fma(Get(dout + i, full, lanes), Get(out + i, full, lanes), delta_lanes);
-        });
-        const V delta = Set(SumTree(delta_lanes));
-        PageScores<1>(q, D, keys, t.scale, scores);
-        const V max = Set(t.softmax_max[r * t.softmax_stride + h]);
-        const V sum = Set(t.softmax_sum[r * t.softmax_stride + h]);
-        V dp[4] = {Set(0.0f), Set(0.0f), Set(0.0f), Set(0.0f)};
-        for (std::size_t d = 0; d < D; ++d) {
-          const V g = Set(dout[d]);
-          for (int v = 0; v < 4; ++v) dp[v] = Fma(g, Load(values_by_dim + d * 64 + 16 * v), dp[v]);
+      for (std::size_t h0 = 0; h0 < t.group; h0 += kBackwardHeads) {
+        const std::size_t heads = t.group - h0 < kBackwardHeads ? t.group - h0 : kBackwardHeads;
+        for (std::size_t h = 0; h < heads; ++h) {
+          ScoreGradientsOf(t, r, h0 + h, keys, values_by_dim, g.scores[h], g.probabilities[h]);
+          AddValues(g.scores[h], count, keys_by_row, D,
+                    t.dqueries + r * t.dquery_stride + (h0 + h) * D);
         }
-        for (int v = 0; v < 4; ++v) {
-          const V p = Div(Exp(Sub(Load(scores[0] + 16 * v), max)), sum);
-          Store(weights + 16 * v, p);
-          Store(scores[0] + 16 * v, Mul(Mul(p, Sub(dp[v], delta)), Set(t.scale)));
-        }
-        const float* ds = scores[0];
-        AddValues(ds, count, keys_by_row, D, t.dqueries + r * t.dquery_stride + h * D);
-        for (std::size_t j = 0; j < count; ++j) {
-          AddScaledRow(ds[j], q, D, t.dkeys + (first_key + j) * D);
-          AddScaledRow(weights[j], dout, D, t.dvalues + (first_key + j) * D);
-        }
+        AddHeads(g.scores, heads, count, t.queries + r * t.query_stride + h0 * D, D,
+                 t.dkeys + first_key * D);
+        AddHeads(g.probabilities, heads, count, t.dout + r * t.dout_stride + h0 * D, D,
+                 t.dvalues + first_key * D);
       }
     }
   }
@@ -528,15 +562,16 @@ ChunkSums ChunkSumsOf(const float* logits, std::size_t n, float inverse_temperat
   return {SumTree(sum), SumTree(moment)};
 }
 
-void LogProbBackwardRow(float* logits, std::size_t n, float inverse_temperature, float log_sum_exp,
-                        float entropy, float dlogp, float dentropy) {
+void LogProbBackwardRow(float* logits, std::size_t n, float inverse_temperature,
+                        const RowStatistics& row, float dlogp, float dentropy) {
   EachGroup(n, [&](std::size_t i, auto full, std::size_t lanes) {
     const V z = Mul(Get(logits + i, full, lanes), Set(inverse_temperature));
-    const V log_p = Sub(z, Set(log_sum_exp));
-    const V p = Exp(log_p);
+    const V shifted = Sub(z, Set(row.max));
+    const V p = Div(Exp(shifted), Set(row.sum));
     V g = Mul(Set(-dlogp), p);
     if (dentropy != 0.0f) {
-      const V surprise = Add(Max(log_p, Set(-100.0f)), Set(entropy));
+      const V log_p = Sub(Max(shifted, Set(-100.0f)), Set(row.log_sum));
+      const V surprise = Add(log_p, Set(row.entropy));
       g = Fma(Mul(Set(-dentropy), p), surprise, g);
     }
     Put(logits + i, Mul(g, Set(inverse_temperature)), full, lanes);

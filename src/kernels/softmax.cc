@@ -34,7 +34,7 @@ RowStatistics Combine(const ChunkMax& top, float max, std::span<const ChunkSums>
     moment += chunk.moment;
   }
   const float log_sum = LogF(sum);
-  return {max, max + log_sum, log_sum - moment / sum, static_cast<std::int32_t>(top.index)};
+  return {max, sum, log_sum, log_sum - moment / sum, static_cast<std::int32_t>(top.index)};
 }
 
 }  // namespace
@@ -77,8 +77,7 @@ void LogProbBackward(const Compute& compute, std::span<const std::int32_t> targe
     const std::size_t r = unit / chunks, c = unit % chunks;
     const float dentropy = dloss_dentropy.empty() ? 0.0f : dloss_dentropy[r];
     compute.kernels.log_prob_backward(logits.row(r) + c * kChunk, ChunkSize(n, c),
-                                      inverse_temperature, statistics[r].log_sum_exp,
-                                      statistics[r].entropy, dloss_dlogp[r], dentropy);
+                                      inverse_temperature, statistics[r], dloss_dlogp[r], dentropy);
   });
   for (std::size_t r = 0; r < logits.rows(); ++r) {
     if (targets[r] >= 0) {

@@ -14,18 +14,20 @@ namespace pawl {
 
 struct RowStatistics {
   float max = 0;            // of z = logits * inverse_temperature
-  float log_sum_exp = 0;    // log sum exp z
+  float sum = 0;            // of exp(z - max)
+  float log_sum = 0;        // its logarithm; log sum exp z = max + log_sum, never added up
   float entropy = 0;        // of softmax(z), in nats
   std::int32_t argmax = 0;  // lowest index of the largest logit
 };
 
 // For each row of logits [M, V].  inverse_temperature = float(1 / temperature); 1 leaves logits as
-// they are.  log p(token) = z[token] - log_sum_exp (LogProb).
+// they are.  log p(token) = (z[token] - max) - log_sum (LogProb): the large parts cancel first, so
+// that a likely token's log p keeps all its bits.
 void SoftmaxStatistics(const Compute& compute, MatrixView<const float> logits,
                        float inverse_temperature, std::span<RowStatistics> statistics);
 
 inline float LogProb(float logit, float inverse_temperature, const RowStatistics& row) {
-  return logit * inverse_temperature - row.log_sum_exp;
+  return (logit * inverse_temperature - row.max) - row.log_sum;
 }
 
 // Turns logits into the gradient of the loss, in place: with c = dloss_dlogp[m],

@@ -6,10 +6,10 @@
 #include <map>
 #include <system_error>
 
+#include "base/file_system.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "model/model.h"
-#include "model/text_file.h"
 
 namespace pawl {
 namespace {
@@ -68,13 +68,25 @@ Status WriteWeights(const std::vector<Parameter>& parameters, DType dtype,
     specs.push_back({parameter.name, dtype, parameter.shape});
     by_name[parameter.name] = &parameter;
   }
-  return ThroughTemporary(path, [&](const std::filesystem::path& temporary) -> Status {
+  const std::filesystem::path temporary = path.string() + ".tmp";
+  const auto write = [&]() -> Status {
     PAWL_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::Create(temporary, std::move(specs)));
     for (const TensorSpec& spec : writer.order()) {
       PAWL_TRY(AppendParameter(writer, dtype, *by_name.at(spec.name)));
     }
     return writer.Finish();
-  });
+  };
+  Status status = write();
+  std::error_code error;
+  if (status) {
+    std::filesystem::rename(temporary, path, error);
+    if (error) {
+      status = Fail(ErrorCode::kResources,
+                    path.string() + ": cannot be renamed into place: " + error.message());
+    }
+  }
+  if (!status) std::filesystem::remove(temporary, error);
+  return status ? SyncPath(path.parent_path()) : status;
 }
 
 // The folder's own text with the new dtype under whichever key it uses.
@@ -104,16 +116,12 @@ Status SaveModel(const Model& model, const std::string& dtype,
                  const std::filesystem::path& folder) {
   PAWL_ASSIGN(const Storage storage, ParseStorage(dtype));
   PAWL_ASSIGN(const std::string config, ConfigText(model, storage.name));
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return Fail(ErrorCode::kResources, folder.string() + ": cannot be created: " + error.message());
-  }
+  PAWL_TRY(MakeDirectories(folder));
   // Parameters only point into the weights; nothing is written through them here.
   PAWL_TRY(WriteWeights(Parameters(model.config, const_cast<Weights&>(model.weights)),
                         storage.dtype, folder / "model.safetensors"));
-  PAWL_TRY(WriteTextFile(folder / "generation_config.json", GenerationText(model)));
-  return WriteTextFile(folder / "config.json", config);  // last: a folder with it is complete
+  PAWL_TRY(WriteFileAtomic(folder / "generation_config.json", GenerationText(model)));
+  return WriteFileAtomic(folder / "config.json", config);  // last: a folder with it is complete
 }
 
 }  // namespace pawl

@@ -200,7 +200,7 @@ TEST(SoftmaxAndSampling, GiveTheSameBitsOnEveryInstructionSet) {
       std::vector<float> out;
       for (const auto& row : statistics) {
         out.insert(out.end(),
-                   {row.max, row.log_sum_exp, row.entropy, static_cast<float>(row.argmax)});
+                   {row.max, row.sum, row.log_sum, row.entropy, static_cast<float>(row.argmax)});
       }
       std::vector<std::int32_t> tokens(3);
       const SampleAddress addresses[3] = {{5, 1, 2, 3}, {5, 1, 2, 4}, {6, 70000, 2, 70000}};
