@@ -1,0 +1,153 @@
+#include "pipeline/config_checks.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <set>
+
+namespace pawl {
+namespace {
+
+void CheckStage(const RunConfig& c, const StageConfig& s, std::vector<std::string>& wrongs) {
+  const auto wrong = [&](const std::string& text) {
+    wrongs.push_back(fmt::format("stage.{}.{}", s.name, text));
+  };
+  const bool generated = c.data.source == "generator" && s.train.empty();
+  if (s.name.empty() || s.name.find_first_of("/\\. ") != std::string::npos) {
+    wrong("name: expected a word without spaces, dots or slashes: it names a folder");
+  }
+  if (generated && s.level > 3)
+    wrong(fmt::format("level: got {}, the generator has 1 to 3", s.level));
+  if (s.method == "grpo" && generated && s.level == 0 && s.level_mix.empty()) {
+    wrong("level: is missing; the generator needs 1, 2 or 3");
+  }
+  if (!s.level_mix.empty() && s.level_mix.size() != 3) {
+    wrong("level_mix: expected three shares, for levels 1, 2 and 3");
+  }
+  for (const auto& [name, shares] : {std::pair{"styles_basic", &s.styles_basic},
+                                     std::pair{"styles_intermediate", &s.styles_intermediate},
+                                     std::pair{"styles_advanced", &s.styles_advanced}}) {
+    if (!shares->empty() && shares->size() != 4) {
+      wrong(fmt::format("{}: expected four shares: worked, answer only, no marker, sloppy", name));
+    }
+  }
+  if (s.method == "sft" && generated && s.level_mix.empty() && s.level == 0) {
+    wrong("level_mix: is missing; sft on the generator needs level_mix or level");
+  }
+  if (s.method == "sft" && !s.level_mix.empty() && s.max_steps < 1) {
+    wrong("max_steps: is missing; fresh problems have no epochs");
+  }
+  if (s.tokens_per_batch > 0 && s.max_steps < 1) {
+    wrong("max_steps: is missing; tokens_per_batch counts tokens, not problems");
+  }
+  if (s.lr_scheduler_type == "polynomial" || s.lr_scheduler_type == "cosine_with_min_lr") {
+    wrong(
+        fmt::format("lr_scheduler_type: {} needs options that a configuration cannot give yet; use "
+                    "linear, cosine, constant, constant_with_warmup or warmup_stable_decay",
+                    s.lr_scheduler_type));
+  }
+  if (s.max_steps == 0) wrong("max_steps: got 0, expected -1 (use epochs) or 1 and more");
+}
+
+}  // namespace
+
+void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
+  if (c.stages.empty())
+    wrongs.emplace_back("stage: none is given, expected at least one [[stage]]");
+  std::set<std::string> names;
+  for (const StageConfig& stage : c.stages) {
+    if (!names.insert(stage.name).second) {
+      wrongs.push_back(fmt::format("stage.{}.name: is used twice", stage.name));
+    }
+    CheckStage(c, stage, wrongs);
+  }
+  for (const std::string& problem : Problems(c.prompt)) wrongs.push_back(problem);
+  for (const RewardConfig& reward : c.rewards) {
+    const auto made = MakeReward(reward);
+    if (!made) wrongs.push_back(made.error().message);
+  }
+  if (c.data.source == "files") {
+    for (const auto& [name, file] :
+         {std::pair{"train", &c.data.train}, std::pair{"validation", &c.data.validation},
+          std::pair{"test", &c.data.test}}) {
+      if (file->empty())
+        wrongs.push_back(fmt::format("data.{}: is missing; source = \"files\" needs it", name));
+    }
+  }
+  if (c.model.path == "new") {
+    if (c.lora.enabled) {
+      wrongs.emplace_back("lora.enabled: a new model is trained in full; set it to false");
+    }
+    const NewModelSection& n = c.new_model;
+    if (n.hidden_size % n.num_attention_heads != 0 ||
+        n.hidden_size / n.num_attention_heads % 2 != 0) {
+      wrongs.push_back(
+          fmt::format("model.new.num_attention_heads: {} heads must divide hidden_size {} into "
+                      "even parts",
+                      n.num_attention_heads, n.hidden_size));
+    }
+    if (n.num_attention_heads % n.num_key_value_heads != 0) {
+      wrongs.emplace_back("model.new.num_key_value_heads: must divide num_attention_heads");
+    }
+  }
+  if (!c.run.time_limit.empty()) {
+    const auto seconds = ParseDuration(c.run.time_limit);
+    if (!seconds) wrongs.push_back(seconds.error().message);
+  }
+}
+
+Result<double> ParseDuration(const std::string& text) {
+  char* end = nullptr;
+  const double amount = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  const double scale = unit == "h" ? 3600 : unit == "m" ? 60 : unit == "s" || unit.empty() ? 1 : 0;
+  if (end == text.c_str() || scale == 0 || !(amount > 0) || !std::isfinite(amount)) {
+    return Usage(fmt::format(
+        "run.time_limit: got \"{}\", expected a duration such as 9h, 90m or 30s", text));
+  }
+  return amount * scale;
+}
+
+Result<StageSettings> ToSettings(const StageConfig& s) {
+  StageSettings out;
+  out.method = s.method == "sft" ? TrainMethod::kSft : TrainMethod::kGrpo;
+  out.optimizer.learning_rate = s.learning_rate;
+  out.optimizer.adamw = {s.adam_beta1, s.adam_beta2, s.adam_epsilon, s.weight_decay};
+  out.optimizer.max_grad_norm = s.max_grad_norm;
+  PAWL_ASSIGN(out.optimizer.schedule.type, ParseScheduleType(s.lr_scheduler_type));
+  out.optimizer.schedule.warmup_steps = s.warmup_steps;
+  out.optimizer.schedule.warmup_ratio = s.warmup_ratio;
+  out.optimizer.schedule.num_decay_steps = s.num_decay_steps;
+  out.optimizer.schedule.decay_type = s.decay_type;
+  out.per_device_train_batch_size = s.per_device_train_batch_size;
+  out.gradient_accumulation_steps = s.gradient_accumulation_steps;
+  out.num_generations = s.num_generations;
+  out.max_completion_length = s.max_completion_length;
+  out.temperature = s.temperature;
+  out.num_iterations = s.num_iterations;
+  PAWL_ASSIGN(out.loss.loss_type, ParseLossType(s.loss_type));
+  PAWL_ASSIGN(out.loss.importance_sampling_level,
+              ParseImportanceLevel(s.importance_sampling_level));
+  out.loss.epsilon = s.epsilon;
+  out.loss.epsilon_high = s.epsilon_high;
+  out.loss.delta = s.delta;
+  out.loss.beta = s.beta;
+  out.loss.use_bias_correction_kl = s.use_bias_correction_kl;
+  out.loss.mask_truncated_completions = s.mask_truncated_completions;
+  PAWL_ASSIGN(out.scale_rewards, ParseScaleRewards(s.scale_rewards));
+  out.multi_objective_aggregation = s.multi_objective_aggregation == "normalize_then_sum"
+                                        ? RewardAggregation::kNormalizeThenSum
+                                        : RewardAggregation::kSumThenNormalize;
+  out.rollout_batch = s.rollout_batch;
+  return out;
+}
+
+int StageSteps(const StageConfig& s) {
+  if (s.max_steps > 0) return s.max_steps;
+  const double per_step =
+      static_cast<double>(s.per_device_train_batch_size) * s.gradient_accumulation_steps;
+  return std::max(1, static_cast<int>(std::ceil(s.num_train_epochs * s.max_samples / per_step)));
+}
+
+}  // namespace pawl
