@@ -1,7 +1,6 @@
 #include "rollout/filters.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -9,78 +8,88 @@
 
 namespace pawl {
 namespace {
-constexpr float kDropped = -std::numeric_limits<float>::infinity();
+
+// Keeps the ids whose score is at least the k-th largest of all scores.
+void KeepTopK(std::size_t k, FilterScratch& scratch) {
+  if (k >= scratch.kept.size()) return;
+  scratch.values = scratch.scores;
+  const auto kth = scratch.values.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(scratch.values.begin(), kth, scratch.values.end(), std::greater<>());
+  const float threshold = *kth;
+  std::erase_if(scratch.kept, [&](std::int32_t id) { return scratch.scores[id] < threshold; });
 }
 
-bool IsPlain(const SamplingConfig& config) {
-  return config.repetition_penalty == 1.0 &&
-         (config.greedy || (config.top_k == 0 && config.top_p >= 1.0 && config.min_p <= 0.0));
-}
-
-void LogitsFilter::Apply(const SamplingConfig& config, std::span<const std::int32_t> prompt,
-                         std::span<const std::int32_t> completion, std::span<float> logits) {
-  if (config.repetition_penalty != 1.0) {
-    seen_.assign(logits.size(), 0);
-    Penalise(config.repetition_penalty, prompt, logits);
-    Penalise(config.repetition_penalty, completion, logits);
-  }
-  if (config.greedy) return;
-  const auto inverse = static_cast<float>(1.0 / config.temperature);
-  for (float& logit : logits) logit *= inverse;
-  if (config.top_k > 0) KeepTopK(config.top_k, logits);
-  if (config.top_p < 1.0) KeepTopP(config.top_p, logits);
-  if (config.min_p > 0.0) KeepMinP(config.min_p, logits);
-}
-
-void LogitsFilter::Penalise(double penalty, std::span<const std::int32_t> ids,
-                            std::span<float> logits) {
-  const auto factor = static_cast<float>(penalty);
-  for (const std::int32_t id : ids) {
-    const auto i = static_cast<std::size_t>(id);
-    if (seen_[i] != 0) continue;
-    seen_[i] = 1;
-    logits[i] = logits[i] < 0 ? logits[i] * factor : logits[i] / factor;
-  }
-}
-
-// Logits strictly below the k-th largest are dropped: ties at the boundary stay.
-void LogitsFilter::KeepTopK(int k, std::span<float> logits) {
-  const auto keep = static_cast<std::size_t>(k);
-  if (keep >= logits.size()) return;
-  sorted_.assign(logits.begin(), logits.end());
-  std::nth_element(sorted_.begin(), sorted_.begin() + k - 1, sorted_.end(), std::greater<>());
-  const float boundary = sorted_[keep - 1];
-  for (float& logit : logits) {
-    if (logit < boundary) logit = kDropped;
-  }
-}
-
-// The smallest set of the likeliest tokens with mass >= p stays; at least one.  Sorted by logit,
-// then by descending id, so that equal logits are dropped in a fixed order (ascending ids go
-// first).
-void LogitsFilter::KeepTopP(double p, std::span<float> logits) {
-  std::vector<std::uint32_t> order;
-  for (std::uint32_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] != kDropped) order.push_back(i);
-  }
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return logits[a] != logits[b] ? logits[a] < logits[b] : a < b;
-  });
-  const float max = logits[order.back()];
+// Keeps the largest scores until their mass is at least top_p: an id stays while the mass of those
+// before it is below top_p.  Sorts only as deep as that needs, since a vocabulary has 150,000 ids
+// and the set usually has a few.
+void KeepTopP(double top_p, float max, FilterScratch& scratch) {
+  auto& kept = scratch.kept;
+  const auto& scores = scratch.scores;
   double total = 0;
-  for (const std::uint32_t i : order) total += ExpF(logits[i] - max);
+  for (const std::int32_t id : kept) total += ExpF(scores[id] - max);
+  const auto before = [&](std::int32_t a, std::int32_t b) {
+    return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+  };
+  const double wanted = top_p * total;
   double mass = 0;
-  for (std::size_t n = 0; n + 1 < order.size(); ++n) {
-    mass += ExpF(logits[order[n]] - max);
-    if (mass / total > 1.0 - p) break;
-    logits[order[n]] = kDropped;
+  std::size_t sorted = 0, count = 0;
+  while (count < kept.size() && (count == 0 || mass < wanted)) {
+    if (count == sorted) {
+      const auto begin = kept.begin() + static_cast<std::ptrdiff_t>(sorted);
+      sorted = std::min(kept.size(), std::max<std::size_t>(256, sorted * 4));
+      const auto end = kept.begin() + static_cast<std::ptrdiff_t>(sorted);
+      std::nth_element(begin, end, kept.end(), before);
+      std::sort(begin, end, before);
+    }
+    mass += ExpF(scores[kept[count]] - max);
+    ++count;
+  }
+  kept.resize(count);
+}
+
+}  // namespace
+
+bool HasFilters(const SamplingConfig& config) {
+  return !config.greedy && (config.top_k > 0 || config.top_p < 1.0 || config.min_p > 0.0);
+}
+
+void ApplyRepetitionPenalty(float penalty, std::span<const std::int32_t> seen,
+                            std::span<float> logits) {
+  for (const std::int32_t id : seen) {
+    float& logit = logits[static_cast<std::size_t>(id)];
+    logit = logit < 0 ? logit * penalty : logit / penalty;
   }
 }
 
-void LogitsFilter::KeepMinP(double p, std::span<float> logits) {
-  const float max = *std::max_element(logits.begin(), logits.end());
-  for (float& logit : logits) {
-    if (static_cast<double>(ExpF(logit - max)) < p) logit = kDropped;
+void FilterLogits(const SamplingConfig& config, std::span<float> logits, FilterScratch& scratch) {
+  const auto inverse_temperature = static_cast<float>(1.0 / config.temperature);
+  scratch.scores.resize(logits.size());
+  scratch.kept.resize(logits.size());
+  float max = -std::numeric_limits<float>::infinity();
+  bool nan = false;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const float score = logits[i] * inverse_temperature;
+    nan |= score != score;
+    max = std::max(max, score);
+    scratch.scores[i] = score;
+    scratch.kept[i] = static_cast<std::int32_t>(i);
+  }
+  if (nan) return;
+
+  if (config.top_k > 0) KeepTopK(static_cast<std::size_t>(config.top_k), scratch);
+  if (config.top_p < 1.0) KeepTopP(config.top_p, max, scratch);
+  if (config.min_p > 0.0) {
+    std::erase_if(scratch.kept, [&](std::int32_t id) {
+      return static_cast<double>(ExpF(scratch.scores[id] - max)) < config.min_p;
+    });
+  }
+  scratch.values.resize(scratch.kept.size());
+  for (std::size_t i = 0; i < scratch.kept.size(); ++i) {
+    scratch.values[i] = logits[static_cast<std::size_t>(scratch.kept[i])];
+  }
+  std::fill(logits.begin(), logits.end(), -std::numeric_limits<float>::infinity());
+  for (std::size_t i = 0; i < scratch.kept.size(); ++i) {
+    logits[static_cast<std::size_t>(scratch.kept[i])] = scratch.values[i];
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -25,8 +26,8 @@ struct SamplingConfig {
   bool greedy = false;
   std::uint64_t seed = 0;
   int max_new_tokens = 256;
-  bool ignore_eos = false;
-  std::vector<std::int32_t> stop_ids;
+  bool ignore_eos = false;                  // no id ends a completion
+  std::vector<std::int32_t> stop_ids = {};  // besides the model's own
   // Recorded log-probabilities are of softmax(logits / record_temperature), unfiltered.
   double record_temperature = 1.0;
 };
@@ -58,15 +59,16 @@ struct GenerationStats {
 struct GenerationOptions {
   std::size_t max_batch = 64;  // sequences decoded together
   // Called with a completion's ids after each token; true ends it there (kStop).  For stop texts.
-  std::function<bool(std::size_t request, std::size_t sample, std::span<const std::int32_t>)> stop;
+  std::function<bool(std::size_t request, std::size_t sample, std::span<const std::int32_t>)> stop =
+      {};
   // Called in order of requests as soon as all completions of a request are done.
-  std::function<void(std::size_t request, std::span<const Completion>)> done;
+  std::function<void(std::size_t request, std::span<const Completion>)> done = {};
   // Polled every decode step; true abandons the rest (their completions stay empty).
-  std::function<bool()> cancelled;
+  std::function<bool()> cancelled = {};
 };
 
 // result[r][g]: completion g of request r.  A prompt that does not fit model.max_positions together
-// with max_new_tokens is kUsage, naming both numbers.
+// with max_new_tokens, or has an id outside the vocabulary, is kUsage, naming both numbers.
 Result<std::vector<std::vector<Completion>>> Generate(const Policy& policy, const Compute& compute,
                                                       std::span<const GenerationRequest> requests,
                                                       const SamplingConfig& config,
