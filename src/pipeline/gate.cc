@@ -1,0 +1,129 @@
+#include "pipeline/gate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "stats/e_process.h"
+
+namespace pawl {
+
+const char* GateDecisionName(GateDecision decision) {
+  switch (decision) {
+    case GateDecision::kAccept:
+      return "accept";
+    case GateDecision::kRollback:
+      return "rollback";
+    case GateDecision::kKeepTesting:
+      return "keep_testing";
+    case GateDecision::kHold:
+      return "hold";
+  }
+  return "";
+}
+
+namespace {
+
+// Counts that every rule reports.
+struct Tally {
+  long long problems = 0, wins = 0, losses = 0;
+  double anchor = 0, candidate = 0;
+
+  void Add(const PairedOutcome& outcome) {
+    ++problems;
+    wins += outcome.candidate > outcome.anchor ? 1 : 0;
+    losses += outcome.candidate < outcome.anchor ? 1 : 0;
+    anchor += outcome.anchor;
+    candidate += outcome.candidate;
+  }
+  Json ToJson() const {
+    const double n = static_cast<double>(std::max(1LL, problems));
+    return {{"problems", problems},
+            {"wins", wins},
+            {"losses", losses},
+            {"accuracy_before", problems > 0 ? Json(anchor / n) : Json()},
+            {"accuracy_after", problems > 0 ? Json(candidate / n) : Json()}};
+  }
+};
+
+class ThresholdGate : public Gate {
+ public:
+  explicit ThresholdGate(const GateSection& config) : config_(config) {}
+  GatePlan Plan() const override { return {config_.problems, 1, true}; }
+  void Add(const PairedOutcome& outcome) override { tally_.Add(outcome); }
+  GateDecision Decide(bool exhausted) override {
+    if (tally_.problems < config_.problems && !exhausted) return GateDecision::kKeepTesting;
+    if (tally_.problems == 0) return GateDecision::kHold;
+    const double drop = 100.0 * static_cast<double>(tally_.losses - tally_.wins);
+    return drop > config_.max_drop * static_cast<double>(tally_.problems) ? GateDecision::kRollback
+                                                                          : GateDecision::kAccept;
+  }
+  Json Evidence() const override {
+    Json json = tally_.ToJson();
+    json["rule"] = "threshold";
+    json["max_drop_points"] = config_.max_drop;
+    return json;
+  }
+
+ private:
+  GateSection config_;
+  Tally tally_;
+};
+
+class SequentialGate : public Gate {
+ public:
+  SequentialGate(const GateSection& config, int gates, double anchor_accuracy)
+      : config_(config),
+        margin_(DefaultMargin(anchor_accuracy)),
+        reject_at_(static_cast<double>(std::max(1, gates)) / config.alpha),
+        evidence_(margin_) {}
+  GatePlan Plan() const override { return {10, config_.samples, false}; }
+  void Add(const PairedOutcome& outcome) override {
+    tally_.Add(outcome);
+    evidence_.Add(outcome.candidate - outcome.anchor);
+  }
+  GateDecision Decide(bool exhausted) override {
+    // Exact collapse is caught at any time; everything else after 20 problems.
+    if (evidence_.Regression() >= reject_at_) return GateDecision::kRollback;
+    if (tally_.problems >= 20 && evidence_.NonInferior() >= kAcceptAt) return GateDecision::kAccept;
+    if (tally_.problems < config_.max_problems && !exhausted) return GateDecision::kKeepTesting;
+    return GateDecision::kHold;
+  }
+  Json Evidence() const override {
+    Json json = tally_.ToJson();
+    json["rule"] = "sequential";
+    json["margin"] = margin_;
+    json["e_regression"] = evidence_.Regression();
+    json["e_noninferior"] = evidence_.NonInferior();
+    json["e_improvement"] = evidence_.Improvement();
+    json["rollback_at"] = reject_at_;
+    json["accept_at"] = kAcceptAt;
+    return json;
+  }
+
+ private:
+  static constexpr double kAcceptAt = 10;  // alpha_A = 0.10
+  GateSection config_;
+  double margin_, reject_at_;
+  PairedEvidence evidence_;
+  Tally tally_;
+};
+
+class NoGate : public Gate {
+ public:
+  GatePlan Plan() const override { return {0, 1, true}; }
+  void Add(const PairedOutcome&) override {}
+  GateDecision Decide(bool) override { return GateDecision::kAccept; }
+  Json Evidence() const override { return {{"rule", "none"}, {"problems", 0}}; }
+};
+
+}  // namespace
+
+std::unique_ptr<Gate> MakeGate(const GateSection& config, int gates, double anchor_accuracy) {
+  if (config.rule == "threshold") return std::make_unique<ThresholdGate>(config);
+  if (config.rule == "sequential") {
+    return std::make_unique<SequentialGate>(config, gates, anchor_accuracy);
+  }
+  return std::make_unique<NoGate>();
+}
+
+}  // namespace pawl
