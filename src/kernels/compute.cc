@@ -1,30 +1,40 @@
 #include "kernels/compute.h"
 
-#include <fmt/format.h>
-
 #include "base/check.h"
 #include "kernels/kernel_table.h"
 
 namespace pawl {
+namespace {
 
-const char* IsaName(Isa isa) {
+constexpr Isa kAllIsas[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
+
+bool Supported(Isa isa) {
+#if defined(__x86_64__)
+  // These built-ins also ask the operating system whether it saves the wider registers.
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   switch (isa) {
     case Isa::kPortable:
-      return "portable";
+      return true;
     case Isa::kAvx2:
-      return "avx2";
+      return avx2;
     case Isa::kAvx512:
-      return "avx512";
+      return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   }
-  return "";
+  return false;
+#else
+  return isa == Isa::kPortable;
+#endif
 }
 
+}  // namespace
+
+const char* IsaName(Isa isa) { return KernelsFor(isa).name; }
+
 std::vector<Isa> SupportedIsas() {
-  std::vector<Isa> isas{Isa::kPortable};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) isas.push_back(Isa::kAvx2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    isas.push_back(Isa::kAvx512);
+  std::vector<Isa> isas;
+  for (const Isa isa : kAllIsas) {
+    if (Supported(isa)) isas.push_back(isa);
   }
   return isas;
 }
@@ -32,27 +42,24 @@ std::vector<Isa> SupportedIsas() {
 Isa BestIsa() { return SupportedIsas().back(); }
 
 Result<Isa> ParseIsa(const std::string& name) {
-  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
-    if (name != IsaName(isa)) continue;
-    for (const Isa supported : SupportedIsas()) {
-      if (supported == isa) return isa;
-    }
-    return Usage(
-        fmt::format("--isa: this CPU has no {}; the best it has is {}", name, IsaName(BestIsa())));
+  std::string supported;
+  for (const Isa isa : kAllIsas) {
+    if (Supported(isa) && name == IsaName(isa)) return isa;
+    if (Supported(isa)) supported += (supported.empty() ? "" : ", ") + std::string(IsaName(isa));
   }
-  return Usage(fmt::format("--isa: unknown \"{}\", known: portable, avx2, avx512", name));
+  for (const Isa isa : kAllIsas) {
+    if (name != IsaName(isa)) continue;
+    return Usage("instruction set: this CPU lacks " + name + "; choose one of " + supported);
+  }
+  return Usage("instruction set: found \"" + name + "\", expected one of " + supported);
 }
 
 const KernelTable& KernelsFor(Isa isa) {
-  switch (isa) {
-    case Isa::kPortable:
-      return kPortableKernels;
-    case Isa::kAvx2:
-      return kAvx2Kernels;
-    case Isa::kAvx512:
-      return kAvx512Kernels;
-  }
-  PAWL_CHECK(false);
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx2) return kAvx2Kernels;
+  if (isa == Isa::kAvx512) return kAvx512Kernels;
+#endif
+  return kPortableKernels;
 }
 
 }  // namespace pawl

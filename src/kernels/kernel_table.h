@@ -1,101 +1,125 @@
-// The single-threaded kernels of one instruction set, as function pointers.  Private to kernels/:
-// the public headers split work over threads and call these.  Every table gives the same bits.
+// What an instruction set provides: loops over plain memory, one thread's share of an operation.
+// The functions of kernels/*.h check shapes, spread the work and call these.  Every implementation
+// gives the same bits; the portable one is the reference.  Private to kernels/.
+//
+// No std templates and no inline functions here or in what this file includes: the *_avx2.cc and
+// *_avx512.cc files include it, and a shared inline function compiled there could be chosen by the
+// linker for the whole program.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/compute.h"
-#include "kernels/packed_matrix.h"
-#include "kernels/softmax.h"
-
 namespace pawl {
 
-inline constexpr std::size_t kChunk = 4096;  // logits of a chunk of the vocabulary
+// c[r, n] = (0 or c[r, n]) + sum_s a[r * a_row + s * a_step] * w(s, n), s ascending, one
+// accumulator, for r < rows and n < columns.  Column n lies in panel n / 32, lane j = n % 32:
+//   float32  w(s, n) = w[panel * w_panel + s * w_step + j]
+//   bf16     word w[panel * w_panel + s * w_step + j % 16], its low half for j < 16, else its high
+// float32 lanes at and beyond `columns` are neither read nor written.
+struct PanelProduct {
+  const float* a = nullptr;
+  std::size_t a_row = 0, a_step = 0;
+  const void* w = nullptr;  // float or uint32
+  std::size_t w_step = 0, w_panel = 0;
+  float* c = nullptr;
+  std::size_t c_row = 0;
+  std::size_t rows = 0, columns = 0, steps = 0;
+  bool from_zero = true;
+};
 
-// What one chunk of a row of logits gives: see SoftmaxStatistics.
+// One page of attention scores for `rows` rows of 64 in place; row r attends to its first counts[r]
+// keys (0 < counts[r] <= 64).  Scores become weights exp(score * scale - max), 0 beyond counts;
+// max, sum and correction (what earlier sums must be multiplied by) are updated.
+struct AttentionPage {
+  float* scores = nullptr;  // [rows][64]
+  const std::uint32_t* counts = nullptr;
+  std::size_t rows = 0;
+  float scale = 1;
+  float* max = nullptr;
+  float* sum = nullptr;
+  float* correction = nullptr;
+};
+
+// Backward of one page: scores [rows][64] become weights p = exp(score * scale - max) / sum,
+// dweights [rows][64] become dscores = p * (dweights - delta) * scale; both 0 beyond counts.
+struct AttentionPageGradient {
+  float* scores = nullptr;
+  float* dweights = nullptr;
+  const std::uint32_t* counts = nullptr;  // here 0 is allowed
+  std::size_t rows = 0;
+  float scale = 1;
+  const float* max = nullptr;
+  const float* sum = nullptr;
+  const float* delta = nullptr;
+};
+
+// Sums over one chunk of logits: of exp(z - max) and of exp(z - max) * (z - max).
 struct ChunkSums {
-  float sum = 0;     // sum of e = exp(z - max)
-  float moment = 0;  // sum of e * (z - max)
+  float sum = 0, weighted = 0;
 };
 
-// The arguments of attention for one row and one key/value head.
-struct AttentionTask {
-  const float* queries;  // the group's first head; heads are head_dim apart
-  std::size_t group;     // query heads of this key/value head
-  std::size_t head_dim;
-  float* const* pages;
-  std::size_t key_offset;  // floats from a page's start to this head's keys
-  std::size_t value_offset;
-  std::size_t position;  // attends to 0..position
-  float scale;
-  float* out;          // as queries
-  float* softmax_max;  // [group] or null
-  float* softmax_sum;  // [group]
+struct LogitGradient {
+  float inverse_temperature = 1, max = 0, sum = 1, log_sum = 0, entropy = 0;
+  float dlogp = 0, dentropy = 0;
 };
 
-// One sequence and one key/value head, backward.
-struct AttentionBackwardTask {
-  std::size_t rows, position_begin, group, head_dim;
-  const float *queries, *out, *dout;  // first row; row strides below
-  const float *softmax_max, *softmax_sum;
-  std::size_t query_stride, out_stride, dout_stride, dquery_stride, softmax_stride;
-  float* const* pages;
-  std::size_t key_offset, value_offset;
-  float scale;
-  float* dqueries;  // written
-  float *dkeys,
-      *dvalues;    // [position_begin + rows rounded up to 64][head_dim], zeroed by the caller
-  float* scratch;  // 2 * 64 * head_dim floats
+struct Best {
+  float score = 0;
+  std::int32_t index = -1;  // -1: nothing above -inf
 };
 
 struct KernelTable {
-  std::size_t tile_rows;  // rows of a full register tile
-  // y[r][0..31] = (0 or y) + sum_k a[k * rows + r] * panel[k][..]; rows <= tile_rows, a packed
-  // [k][rows].
-  void (*tile_f32)(const float* a, std::size_t rows, const float* panel, std::size_t panel_stride,
-                   std::size_t k, bool carry, float* y, std::size_t y_stride);
-  void (*tile_bf16)(const float* a, std::size_t rows, const std::uint32_t* panel, std::size_t k,
-                    bool carry, float* y, std::size_t y_stride);
-  // One row and `panels` (1 to 4) consecutive panels of k x 32: independent chains for a single
-  // row.
-  void (*row_f32)(const float* a, const float* panel, std::size_t k, std::size_t panels, bool carry,
-                  float* y);
-  void (*row_bf16)(const float* a, const std::uint32_t* panel, std::size_t k, std::size_t panels,
-                   bool carry, float* y);
-  // 32 k-rows of a panel ([32][32] float or bf16 words) transposed to out[n][32 k], n = 0..31.
-  void (*transpose_f32)(const float* block, std::size_t k_rows, float* out);
-  void (*transpose_bf16)(const std::uint32_t* block, std::size_t k_rows, float* out);
+  const char* name;
 
-  float (*rms_norm_row)(const float* x, const float* weight, float eps, std::size_t n, float* y);
-  void (*rms_norm_backward_row)(const float* dy, const float* x, const float* weight, float rstd,
-                                std::size_t n, bool add, float* dx);
-  void (*norm_weight_row)(const float* dy, const float* x, float rstd, std::size_t n,
-                          float* dweight);
-  void (*rope_row)(const float* cos, const float* sin, std::size_t half, float sign, float* x);
-  void (*swiglu_row)(const float* gate, const float* up, std::size_t n, float* y);
-  void (*swiglu_backward_row)(const float* gate, const float* up, const float* dy, std::size_t n,
-                              float* dgate, float* dup);
-  void (*add_row)(const float* x, std::size_t n, float* y);
-  void (*add_scaled_row)(float scale, const float* x, std::size_t n, float* y);
-  void (*scale_row)(float scale, std::size_t n, float* x);
+  void (*product_f32)(const PanelProduct&);
+  void (*product_bf16)(const PanelProduct&);
+  // Columns [k_begin, k_begin + count) (count <= 32) of one packed panel [k][32], transposed:
+  // out[j * 32 + i] = W[j, k_begin + i] for j < 32; i >= count is zero.
+  void (*transpose_f32)(const float* panel, std::size_t k_begin, std::size_t count, float* out);
+  void (*transpose_bf16)(const std::uint32_t* panel, std::size_t k_begin, std::size_t count,
+                         float* out);
+  // out[c * out_row + r] = in[r * in_row + c].
+  void (*transpose)(const float* in, std::size_t in_row, std::size_t rows, std::size_t columns,
+                    float* out, std::size_t out_row);
 
-  void (*attention)(const AttentionTask& task);
-  void (*attention_backward)(const AttentionBackwardTask& task);
+  void (*add)(const float* x, float* y, std::size_t n);                      // y += x
+  void (*add_scaled)(float scale, const float* x, float* y, std::size_t n);  // y = fma(s, x, y)
+  void (*scale)(float scale, float* x, std::size_t n);                       // x *= scale
+  void (*divide)(float divisor, float* x, std::size_t n);                    // x /= divisor
+  float (*dot)(const float* x, const float* y, std::size_t n);               // 16 lanes, a tree
 
-  float (*max_row)(const float* x, std::size_t n, std::size_t* index);  // first of equals
+  void (*rms_norm)(const float* x, const float* weight, float* y, std::size_t n, float rstd);
+  // dx = (0 or dx) + rstd * dy * weight - x * coefficient
+  void (*rms_norm_backward)(const float* dy, const float* x, const float* weight, float* dx,
+                            std::size_t n, float rstd, bool from_zero);
+  // dweight[c] += dy[c] * (x[c] * rstd)
+  void (*rms_norm_weight)(const float* dy, const float* x, float* dweight, std::size_t n,
+                          float rstd);
+  // One head: pairs (i, i + half); sign -1 turns back.
+  void (*rope)(float* x, const float* cos, const float* sin, std::size_t half, float sign);
+  void (*swiglu)(const float* gate, const float* up, float* y, std::size_t n);
+  void (*swiglu_backward)(const float* gate, const float* up, const float* dy, float* dgate,
+                          float* dup, std::size_t n);
+  void (*attention_page)(const AttentionPage&);
+  void (*attention_page_gradient)(const AttentionPageGradient&);
+
+  // Largest z = logits * inverse_temperature and its lowest index.
+  Best (*largest)(const float* logits, std::size_t n, float inverse_temperature);
   ChunkSums (*chunk_sums)(const float* logits, std::size_t n, float inverse_temperature, float max);
-  void (*log_prob_backward)(float* logits, std::size_t n, float inverse_temperature,
-                            const RowStatistics& row, float dlogp, float dentropy);
-  // Largest of z[v] + gumbel[v] over v in [begin, end), begin a multiple of 64; the first of
-  // equals.
-  void (*gumbel_argmax)(const float* logits, std::size_t begin, std::size_t end,
-                        float inverse_temperature, const SampleAddress& address, float* best,
-                        std::size_t* index);
+  void (*logit_gradient)(float* logits, std::size_t n, const LogitGradient&);
+  // Numbers first .. first + n of the stream; first is a multiple of 64.  logits: those of the
+  // first number on.  `best` is the best so far.
+  void (*gumbel)(const float* logits, std::size_t first, std::size_t n, float inverse_temperature,
+                 const std::uint32_t stream[4], Best& best);
 
-  // For measuring the machine: see machine.cc.
-  int peak_chains;
+  void (*exp)(const float* x, float* y, std::size_t n);
+  void (*log)(const float* x, float* y, std::size_t n);
+
+  // For kernels/machine.h: iterations of burst_flops operations (an fma is two) in registers.
   void (*fma_burst)(std::size_t iterations, float* result);
+  double burst_flops;
+  // Reads n floats, n a multiple of 64.
   void (*read_burst)(const float* data, std::size_t n, float* result);
 };
 

@@ -1,162 +1,163 @@
-// Sixteen float lanes as an array: the reference that the vector versions must equal bit for bit.
-// Included by one kernels_*.cc each, inside an anonymous namespace, so that nothing compiled for a
-// wider instruction set can be merged into code that runs everywhere.
-//
-// V is 16 float32 lanes, I is 16 uint32 lanes.  Every operation is one IEEE operation a lane.
-struct I {
-  std::uint32_t v[16];
-};
-struct V {
-  float v[16];
-};
+// Sixteen lanes in plain C++: the reference for the instruction sets.  Private to kernels/.
+#pragma once
 
-#define PAWL_LANES for (int i = 0; i < 16; ++i)
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
 
-inline V Load(const float* p) {
-  V r;
-  PAWL_LANES r.v[i] = p[i];
-  return r;
-}
-inline V LoadPartial(const float* p, std::size_t n) {
-  V r;
-  PAWL_LANES r.v[i] = static_cast<std::size_t>(i) < n ? p[i] : 0.0f;
-  return r;
-}
-inline void Store(float* p, V a) { PAWL_LANES p[i] = a.v[i]; }
-inline void StorePartial(float* p, V a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) p[i] = a.v[i];
-}
-inline V Set(float x) {
-  V r;
-  PAWL_LANES r.v[i] = x;
-  return r;
-}
-inline V Add(V a, V b) {
-  PAWL_LANES a.v[i] = a.v[i] + b.v[i];
-  return a;
-}
-inline V Sub(V a, V b) {
-  PAWL_LANES a.v[i] = a.v[i] - b.v[i];
-  return a;
-}
-inline V Mul(V a, V b) {
-  PAWL_LANES a.v[i] = a.v[i] * b.v[i];
-  return a;
-}
-inline V Div(V a, V b) {
-  PAWL_LANES a.v[i] = a.v[i] / b.v[i];
-  return a;
-}
-inline V Fma(V a, V b, V c) {
-  PAWL_LANES a.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
-  return a;
-}
-// The larger; the second where they are equal or one is NaN (as maxps).
-inline V Max(V a, V b) {
-  PAWL_LANES a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
-  return a;
-}
-inline V Min(V a, V b) {
-  PAWL_LANES a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
-  return a;
-}
-inline V Round(V a) {
-  PAWL_LANES a.v[i] = __builtin_rintf(a.v[i]);
-  return a;
-}
+namespace pawl {
+namespace {
 
-inline I LoadI(const std::uint32_t* p) {
-  I r;
-  PAWL_LANES r.v[i] = p[i];
-  return r;
-}
-inline I SetI(std::uint32_t x) {
-  I r;
-  PAWL_LANES r.v[i] = x;
-  return r;
-}
-inline I AddI(I a, I b) {
-  PAWL_LANES a.v[i] += b.v[i];
-  return a;
-}
-inline I XorI(I a, I b) {
-  PAWL_LANES a.v[i] ^= b.v[i];
-  return a;
-}
-inline I AndI(I a, I b) {
-  PAWL_LANES a.v[i] &= b.v[i];
-  return a;
-}
-inline I OrI(I a, I b) {
-  PAWL_LANES a.v[i] |= b.v[i];
-  return a;
-}
-template <int kBits>
-inline I ShiftLeft(I a) {
-  PAWL_LANES a.v[i] <<= kBits;
-  return a;
-}
-template <int kBits>
-inline I ShiftRight(I a) {
-  PAWL_LANES a.v[i] >>= kBits;
-  return a;
-}
-// Both halves of the 64-bit products of a with one number.
-inline void MulWide(I a, std::uint32_t b, I& high, I& low) {
-  PAWL_LANES {
-    const std::uint64_t product = std::uint64_t{a.v[i]} * b;
-    high.v[i] = static_cast<std::uint32_t>(product >> 32);
-    low.v[i] = static_cast<std::uint32_t>(product);
+struct Lanes {
+  struct F {
+    float v[16];
+  };
+  struct I {
+    std::uint32_t v[16];
+  };
+  struct M {
+    bool v[16];
+  };
+
+  template <class T, class Op>
+  static T Each(const Op& op) {
+    T out;
+    for (std::size_t i = 0; i < 16; ++i) out.v[i] = op(i);
+    return out;
   }
-}
-inline V BitsToFloat(I a) {
-  V r;
-  PAWL_LANES r.v[i] = std::bit_cast<float>(a.v[i]);
-  return r;
-}
-inline I FloatToBits(V a) {
-  I r;
-  PAWL_LANES r.v[i] = std::bit_cast<std::uint32_t>(a.v[i]);
-  return r;
-}
-// Integral floats in the range of int32 to integers.
-inline I ToInt(V a) {
-  I r;
-  PAWL_LANES r.v[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(a.v[i]));
-  return r;
-}
-inline V IntToFloat(I a) {
-  V r;
-  PAWL_LANES r.v[i] = static_cast<float>(static_cast<std::int32_t>(a.v[i]));
-  return r;
-}
-// chosen where a < b, otherwise other.
-inline V WhereLess(V a, V b, V chosen, V other) {
-  PAWL_LANES other.v[i] = a.v[i] < b.v[i] ? chosen.v[i] : other.v[i];
-  return other;
-}
-// Sum of 16 lanes in the fixed tree 16-8-4-2-1: lane i with i + 8, then i + 4, i + 2, i + 1.
-inline float SumTree(V a) {
-  for (int half = 8; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) a.v[i] = a.v[i] + a.v[i + half];
-  }
-  return a.v[0];
-}
-inline float MaxLane(V a) {
-  float m = a.v[0];
-  PAWL_LANES m = a.v[i] > m ? a.v[i] : m;
-  return m;
-}
-inline void Prefetch(const void*) {}
-#undef PAWL_LANES
 
-// 16 x 16 transposed in place.
-inline void Transpose16(V* rows) {
-  for (int i = 0; i < 16; ++i) {
-    for (int j = i + 1; j < 16; ++j) {
-      const float keep = rows[i].v[j];
-      rows[i].v[j] = rows[j].v[i];
-      rows[j].v[i] = keep;
+  static F Set(float x) {
+    return Each<F>([&](std::size_t) { return x; });
+  }
+  static F Load(const float* p) {
+    return Each<F>([&](std::size_t i) { return p[i]; });
+  }
+  // n <= 16 lanes; the others are zero.
+  static F LoadN(const float* p, std::size_t n) {
+    return Each<F>([&](std::size_t i) { return i < n ? p[i] : 0.0f; });
+  }
+  static void Store(float* p, const F& x) { StoreN(p, x, 16); }
+  static void StoreN(float* p, const F& x, std::size_t n) {
+    for (std::size_t i = 0; i < 16 && i < n; ++i) p[i] = x.v[i];
+  }
+
+  static F Add(const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return a.v[i] + b.v[i]; });
+  }
+  static F Sub(const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return a.v[i] - b.v[i]; });
+  }
+  static F Mul(const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return a.v[i] * b.v[i]; });
+  }
+  static F Div(const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return a.v[i] / b.v[i]; });
+  }
+  static F Fma(const F& a, const F& b, const F& c) {
+    return Each<F>([&](std::size_t i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
+  }
+  static F Fnma(const F& a, const F& b, const F& c) {
+    return Each<F>([&](std::size_t i) { return std::fma(-a.v[i], b.v[i], c.v[i]); });
+  }
+  // As x86 does it: the second operand where either is NaN.
+  static F Max(const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+  }
+  static F Min(const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+  }
+  // Lane i with lane i + 8, then + 4, + 2, + 1.
+  static float Sum(F x) {
+    for (std::size_t width = 8; width > 0; width /= 2) {
+      for (std::size_t i = 0; i < width; ++i) x.v[i] = x.v[i] + x.v[i + width];
+    }
+    return x.v[0];
+  }
+  static float MaxAll(F x) {
+    for (std::size_t width = 8; width > 0; width /= 2) {
+      for (std::size_t i = 0; i < width; ++i) {
+        x.v[i] = x.v[i] > x.v[i + width] ? x.v[i] : x.v[i + width];
+      }
+    }
+    return x.v[0];
+  }
+  static float First(const F& x) { return x.v[0]; }
+
+  static M Gt(const F& a, const F& b) {
+    return Each<M>([&](std::size_t i) { return a.v[i] > b.v[i]; });
+  }
+  static M Eq(const F& a, const F& b) {
+    return Each<M>([&](std::size_t i) { return a.v[i] == b.v[i]; });
+  }
+  static M FirstN(std::size_t n) {
+    return Each<M>([&](std::size_t i) { return i < n; });
+  }
+  static bool Any(const M& m) {
+    bool any = false;
+    for (const bool lane : m.v) any = any || lane;
+    return any;
+  }
+  static M And(const M& a, const M& b) {
+    return Each<M>([&](std::size_t i) { return a.v[i] && b.v[i]; });
+  }
+  static F Select(const M& m, const F& a, const F& b) {
+    return Each<F>([&](std::size_t i) { return m.v[i] ? a.v[i] : b.v[i]; });
+  }
+  static I SelectI(const M& m, const I& a, const I& b) {
+    return Each<I>([&](std::size_t i) { return m.v[i] ? a.v[i] : b.v[i]; });
+  }
+
+  static I SetI(std::uint32_t x) {
+    return Each<I>([&](std::size_t) { return x; });
+  }
+  static I Iota() {
+    return Each<I>([](std::size_t i) { return static_cast<std::uint32_t>(i); });
+  }
+  static void StoreI(std::uint32_t* p, const I& x) {
+    for (std::size_t i = 0; i < 16; ++i) p[i] = x.v[i];
+  }
+  static I Bits(const F& x) {
+    return Each<I>([&](std::size_t i) { return std::bit_cast<std::uint32_t>(x.v[i]); });
+  }
+  static F FromBits(const I& x) {
+    return Each<F>([&](std::size_t i) { return std::bit_cast<float>(x.v[i]); });
+  }
+  static I AddI(const I& a, const I& b) {
+    return Each<I>([&](std::size_t i) { return a.v[i] + b.v[i]; });
+  }
+  static I SubI(const I& a, const I& b) {
+    return Each<I>([&](std::size_t i) { return a.v[i] - b.v[i]; });
+  }
+  static I AndI(const I& a, const I& b) {
+    return Each<I>([&](std::size_t i) { return a.v[i] & b.v[i]; });
+  }
+  static I XorI(const I& a, const I& b) {
+    return Each<I>([&](std::size_t i) { return a.v[i] ^ b.v[i]; });
+  }
+  template <int kBits>
+  static I ShlI(const I& a) {
+    return Each<I>([&](std::size_t i) { return a.v[i] << kBits; });
+  }
+  template <int kBits>
+  static I SarI(const I& a) {
+    return Each<I>([&](std::size_t i) {
+      return static_cast<std::uint32_t>(static_cast<std::int32_t>(a.v[i]) >> kBits);
+    });
+  }
+  // The 64-bit product in two words.
+  static void MulWide(const I& a, std::uint32_t b, I& high, I& low) {
+    for (std::size_t i = 0; i < 16; ++i) {
+      const std::uint64_t product = std::uint64_t{a.v[i]} * b;
+      high.v[i] = static_cast<std::uint32_t>(product >> 32);
+      low.v[i] = static_cast<std::uint32_t>(product);
     }
   }
-}
+  // Unsigned, rounded once.
+  static F ToFloat(const I& a) {
+    return Each<F>([&](std::size_t i) { return static_cast<float>(a.v[i]); });
+  }
+};
+
+}  // namespace
+}  // namespace pawl

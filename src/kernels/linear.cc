@@ -1,151 +1,153 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <vector>
 
+#include "base/check.h"
 #include "kernels/kernel_table.h"
+#include "kernels/scratch.h"
 
 namespace pawl {
 namespace {
 
-// Below so many multiply-adds waking a thread costs more than it saves (about 3 us of work).
-constexpr std::size_t kThreadFrom = 150'000;
-// Rows of x that stay in the second-level cache while panels stream past: 256 KiB of floats.
-constexpr std::size_t kBlockFloats = 64 * 1024;
-// Reduced columns of one transposed block in LinearBackwardInput.
-constexpr std::size_t kChunkColumns = 256;
+// Below this many multiply-adds (about 3 us on one core) waking a second thread does not pay.
+constexpr std::size_t kSerialWork = 150'000;
+// Rows of x and steps of the reduction that one pass over the panels uses: 96 * 1024 floats stay in
+// a second-level cache of 512 KiB or more.
+constexpr std::size_t kRowBlock = 96, kStepBlock = 1024;
+constexpr std::size_t kRowTile = 12;
 
-// Rows cut into register tiles of nearly equal height.
-struct Tiles {
-  std::size_t rows, count;
-  Tiles(std::size_t total, std::size_t tile_rows)
-      : rows(total), count((total + tile_rows - 1) / tile_rows) {}
-  std::size_t Begin(std::size_t t) const { return t * rows / count; }
-  std::size_t Height(std::size_t t) const { return Begin(t + 1) - Begin(t); }
-};
+std::size_t CeilDiv(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-// x rows [first, first + height), columns [k0, k0 + depth) -> a[k][height].
-void PackRows(MatrixView<const float> x, std::size_t first, std::size_t height, std::size_t k0,
-              std::size_t depth, float* a) {
-  for (std::size_t r = 0; r < height; ++r) {
-    const float* from = x.row(first + r) + k0;
-    for (std::size_t k = 0; k < depth; ++k) a[k * height + r] = from[k];
-  }
-}
-
-// Runs work(first, count) over `units` on the threads, or here when the work is small.
+// Calls work(row range, block range) on every thread: a grid over row tiles and blocks of columns
+// whose slowest part is as small as can be; ties prefer to split columns, whose weights are then
+// read by one thread only.
 template <class Work>
-void Split(const Compute& compute, std::size_t units, std::size_t multiply_adds, Work work) {
-  if (multiply_adds < kThreadFrom || compute.pool.size() == 1) {
-    if (units > 0) work(std::size_t{0}, units);
+void SplitGrid(const Compute& compute, std::size_t rows, std::size_t blocks, std::size_t work_size,
+               const Work& work) {
+  const auto threads = static_cast<std::size_t>(compute.pool.size());
+  if (threads == 1 || work_size < kSerialWork) {
+    work(IndexRange{0, rows}, IndexRange{0, blocks});
     return;
   }
-  compute.pool.For(units, 1, [&](std::size_t begin, std::size_t end) { work(begin, end - begin); });
+  const std::size_t tiles = CeilDiv(rows, kRowTile);
+  std::size_t best_rows = 1, best = static_cast<std::size_t>(-1);
+  for (std::size_t r = 1; r <= std::min(threads, tiles); ++r) {
+    const std::size_t slowest = CeilDiv(tiles, r) * CeilDiv(blocks, threads / r);
+    if (slowest < best) {
+      best = slowest;
+      best_rows = r;
+    }
+  }
+  const auto row_parts = static_cast<int>(best_rows);
+  const int block_parts = compute.pool.size() / row_parts;
+  compute.pool.Run([&](int thread) {
+    if (thread >= row_parts * block_parts) return;
+    const IndexRange r = ThreadRange(rows, kRowTile, thread / block_parts, row_parts);
+    const IndexRange b = ThreadRange(blocks, 1, thread % block_parts, block_parts);
+    if (r.size() > 0 && b.size() > 0) work(r, b);
+  });
 }
 
-// Writes a tile of `columns` columns: through `edge` where fewer than 32 columns exist.
-class TileOutput {
- public:
-  TileOutput(MatrixView<float> y, std::size_t row, std::size_t height, std::size_t column,
-             bool carry)
-      : y_(y),
-        row_(row),
-        height_(height),
-        column_(column),
-        columns_(std::min(kPanelColumns, y.cols() - column)) {
-    if (columns_ == kPanelColumns) return;
-    edge_.fill(0.0f);
-    if (carry) {
-      for (std::size_t r = 0; r < height_; ++r) {
-        std::memcpy(&edge_[r * kPanelColumns], y_.row(row_ + r) + column_,
-                    columns_ * sizeof(float));
-      }
-    }
-  }
-  float* data() { return columns_ == kPanelColumns ? y_.row(row_) + column_ : edge_.data(); }
-  std::size_t stride() const { return columns_ == kPanelColumns ? y_.stride() : kPanelColumns; }
-  void Finish(std::span<const float> bias) {
-    if (columns_ != kPanelColumns) {
-      for (std::size_t r = 0; r < height_; ++r) {
-        std::memcpy(y_.row(row_ + r) + column_, &edge_[r * kPanelColumns],
-                    columns_ * sizeof(float));
-      }
-    }
-    if (bias.empty()) return;
-    for (std::size_t r = 0; r < height_; ++r) {
-      float* row = y_.row(row_ + r) + column_;
-      for (std::size_t j = 0; j < columns_; ++j) row[j] += bias[column_ + j];
-    }
-  }
-
- private:
-  MatrixView<float> y_;
-  std::size_t row_, height_, column_, columns_;
-  std::array<float, 16 * kPanelColumns> edge_;
-};
-
-void RunTile(const KernelTable& kernels, const PackedMatrix& w, std::size_t panel, const float* a,
-             std::size_t height, bool carry, TileOutput& out) {
-  if (w.type() == WeightType::kF32) {
-    kernels.tile_f32(a, height, w.PanelF32(panel), kPanelColumns, w.k(), carry, out.data(),
-                     out.stride());
-  } else {
-    kernels.tile_bf16(a, height, w.PanelBf16(panel), w.k(), carry, out.data(), out.stride());
+void AddBias(const Compute& compute, std::span<const float> bias, IndexRange rows,
+             IndexRange columns, MatrixView<float> y) {
+  if (bias.empty()) return;
+  for (std::size_t r = rows.begin; r < rows.end; ++r) {
+    compute.kernels.add(bias.data() + columns.begin, y.row(r) + columns.begin, columns.size());
   }
 }
 
-// One row: panels four at a time, so that eight chains of fma hide their latency.
-void ForwardRow(const KernelTable& kernels, const float* x, const PackedMatrix& w,
-                std::span<const float> bias, bool carry, float* y, std::size_t first,
-                std::size_t count) {
-  for (std::size_t p = first; p < first + count;) {
-    const std::size_t column = p * kPanelColumns;
-    const std::size_t full = (w.n() - column) / kPanelColumns;
-    const std::size_t panels =
-        std::min<std::size_t>({4, first + count - p, std::max<std::size_t>(full, 1)});
-    const std::size_t columns = std::min(panels * kPanelColumns, w.n() - column);
-    std::array<float, 4 * kPanelColumns> edge{};
-    float* out = columns == panels * kPanelColumns ? y + column : edge.data();
-    if (carry && out == edge.data()) std::copy_n(y + column, columns, edge.begin());
-    if (w.type() == WeightType::kF32) {
-      kernels.row_f32(x, w.PanelF32(p), w.k(), panels, carry, out);
+void ForwardPart(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
+                 Output output, MatrixView<float> y, IndexRange rows, IndexRange panels) {
+  const bool bf16 = w.type() == WeightType::kBf16;
+  const std::size_t step = bf16 ? 16 : 32;
+  const std::size_t k = w.k();
+  // Few rows: each panel is streamed once, whole.
+  const std::size_t step_block = rows.size() <= 2 * kRowTile ? k : kStepBlock;
+  for (std::size_t r = rows.begin; r < rows.end; r += kRowBlock) {
+    for (std::size_t s = 0; s < k; s += step_block) {
+      PanelProduct p;
+      p.a = x.row(r) + s;
+      p.a_row = x.stride();
+      p.a_step = 1;
+      p.w = bf16 ? static_cast<const void*>(w.PanelBf16(panels.begin) + s * step)
+                 : static_cast<const void*>(w.PanelF32(panels.begin) + s * step);
+      p.w_step = step;
+      p.w_panel = k * step;
+      p.c = y.row(r) + panels.begin * kPanelColumns;
+      p.c_row = y.stride();
+      p.rows = std::min(kRowBlock, rows.end - r);
+      p.columns = std::min(panels.size() * kPanelColumns, w.n() - panels.begin * kPanelColumns);
+      p.steps = std::min(step_block, k - s);
+      p.from_zero = output == Output::kWrite && s == 0;
+      bf16 ? compute.kernels.product_bf16(p) : compute.kernels.product_f32(p);
+    }
+  }
+}
+
+// The columns [k_begin, k_begin + count) of panels `panels`, as rows of 32 floats by n.
+void TransposePanels(const Compute& compute, const PackedMatrix& w, IndexRange panels,
+                     std::size_t k_begin, std::size_t count, float* out) {
+  for (std::size_t p = panels.begin; p < panels.end; ++p, out += kPanelColumns * kPanelColumns) {
+    if (w.type() == WeightType::kBf16) {
+      compute.kernels.transpose_bf16(w.PanelBf16(p), k_begin, count, out);
     } else {
-      kernels.row_bf16(x, w.PanelBf16(p), w.k(), panels, carry, out);
+      compute.kernels.transpose_f32(w.PanelF32(p), k_begin, count, out);
     }
-    if (out == edge.data()) std::copy_n(edge.begin(), columns, y + column);
-    if (!bias.empty()) {
-      for (std::size_t j = 0; j < columns; ++j) y[column + j] += bias[column + j];
-    }
-    p += panels;
   }
 }
 
-// Rows [row_begin, row_begin + row_count) against panels [panel_begin, panel_begin + panel_count).
-void ForwardBlock(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
-                  std::span<const float> bias, bool carry, MatrixView<float> y,
-                  std::size_t row_begin, std::size_t row_count, std::size_t panel_begin,
-                  std::size_t panel_count) {
-  const KernelTable& kernels = compute.kernels;
-  const std::size_t block_tiles =
-      std::max<std::size_t>(1, kBlockFloats / (w.k() * kernels.tile_rows));
-  const Tiles tiles(row_count, kernels.tile_rows);
-  std::vector<float> packed(std::min(row_count, (block_tiles + 1) * kernels.tile_rows) * w.k());
-  for (std::size_t t0 = 0; t0 < tiles.count; t0 += block_tiles) {
-    const std::size_t t1 = std::min(tiles.count, t0 + block_tiles);
-    const std::size_t first = tiles.Begin(t0);
-    for (std::size_t t = t0; t < t1; ++t) {
-      PackRows(x, row_begin + tiles.Begin(t), tiles.Height(t), 0, w.k(),
-               packed.data() + (tiles.Begin(t) - first) * w.k());
+void BackwardInputPart(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
+                       Output output, MatrixView<float> dx, IndexRange rows, IndexRange blocks) {
+  constexpr std::size_t kPanels = kStepBlock / kPanelColumns;
+  float* scratch = ThreadScratch(ScratchSlot::kFirst, kStepBlock * kPanelColumns);
+  for (std::size_t b = blocks.begin; b < blocks.end; ++b) {
+    const std::size_t k = b * kPanelColumns, count = std::min(kPanelColumns, w.k() - k);
+    for (std::size_t panel = 0; panel < w.panels(); panel += kPanels) {
+      const IndexRange panels{panel, std::min(panel + kPanels, w.panels())};
+      TransposePanels(compute, w, panels, k, count, scratch);
+      PanelProduct p;
+      p.a = dy.row(rows.begin) + panel * kPanelColumns;
+      p.a_row = dy.stride();
+      p.a_step = 1;
+      p.w = scratch;
+      p.w_step = kPanelColumns;
+      p.c = dx.row(rows.begin) + k;
+      p.c_row = dx.stride();
+      p.rows = rows.size();
+      p.columns = count;
+      p.steps = std::min(panels.size() * kPanelColumns, w.n() - panel * kPanelColumns);
+      p.from_zero = output == Output::kWrite && panel == 0;
+      compute.kernels.product_f32(p);
     }
-    for (std::size_t p = panel_begin; p < panel_begin + panel_count; ++p) {
-      for (std::size_t t = t0; t < t1; ++t) {
-        TileOutput out(y, row_begin + tiles.Begin(t), tiles.Height(t), p * kPanelColumns, carry);
-        RunTile(kernels, w, p, packed.data() + (tiles.Begin(t) - first) * w.k(), tiles.Height(t),
-                carry, out);
-        out.Finish(bias);
+  }
+}
+
+// dy's columns of one panel are gathered first: rows of dy lie pages apart.
+void BackwardWeightPart(const Compute& compute, MatrixView<const float> dy,
+                        MatrixView<const float> x, PackedMatrix& dw, IndexRange ks,
+                        IndexRange panels) {
+  constexpr std::size_t kTokens = 256;
+  float* scratch = ThreadScratch(ScratchSlot::kFirst, kTokens * kPanelColumns);
+  for (std::size_t t = 0; t < dy.rows(); t += kTokens) {
+    const std::size_t tokens = std::min(kTokens, dy.rows() - t);
+    for (std::size_t panel = panels.begin; panel < panels.end; ++panel) {
+      const std::size_t n = panel * kPanelColumns, count = std::min(kPanelColumns, dw.n() - n);
+      for (std::size_t i = 0; i < tokens; ++i) {
+        std::memcpy(scratch + i * kPanelColumns, dy.row(t + i) + n, count * sizeof(float));
       }
+      PanelProduct p;
+      p.a = x.row(t) + ks.begin;
+      p.a_row = 1;
+      p.a_step = x.stride();
+      p.w = scratch;
+      p.w_step = kPanelColumns;
+      p.c = dw.data().data() + (panel * dw.k() + ks.begin) * kPanelColumns;
+      p.c_row = kPanelColumns;
+      p.rows = ks.size();
+      p.columns = count;
+      p.steps = tokens;
+      p.from_zero = false;
+      compute.kernels.product_f32(p);
     }
   }
 }
@@ -156,137 +158,56 @@ void LinearForward(const Compute& compute, MatrixView<const float> x, const Pack
                    std::span<const float> bias, Output output, MatrixView<float> y) {
   PAWL_CHECK(x.cols() == w.k() && y.cols() == w.n() && x.rows() == y.rows());
   PAWL_CHECK(bias.empty() || bias.size() == w.n());
-  const bool carry = output == Output::kAdd;
-  const std::size_t rows = x.rows(), panels = w.panels();
-  const std::size_t work = rows * w.n() * w.k();
-  if (rows == 0) return;
-  if (rows == 1) {
-    const std::size_t groups = (panels + 3) / 4;
-    Split(compute, groups, work, [&](std::size_t first, std::size_t count) {
-      const std::size_t end = std::min(panels, (first + count) * 4);
-      ForwardRow(compute.kernels, x.row(0), w, bias, carry, y.row(0), first * 4, end - first * 4);
-    });
+  if (x.rows() == 0 || w.n() == 0) return;
+  if (w.k() == 0) {  // an empty sum
+    for (std::size_t r = 0; r < y.rows() && output == Output::kWrite; ++r) {
+      std::fill_n(y.row(r), w.n(), 0.0f);
+    }
+    AddBias(compute, bias, {0, y.rows()}, {0, w.n()}, y);
     return;
   }
-  const auto threads = static_cast<std::size_t>(compute.pool.size());
-  if (panels >= 8 * threads || rows < threads * compute.kernels.tile_rows) {
-    Split(compute, panels, work, [&](std::size_t first, std::size_t count) {
-      ForwardBlock(compute, x, w, bias, carry, y, 0, rows, first, count);
-    });
-  } else {
-    Split(compute, rows, work, [&](std::size_t first, std::size_t count) {
-      ForwardBlock(compute, x, w, bias, carry, y, first, count, 0, panels);
-    });
-  }
+  SplitGrid(compute, x.rows(), w.panels(), x.rows() * w.n() * w.k(),
+            [&](IndexRange rows, IndexRange panels) {
+              ForwardPart(compute, x, w, output, y, rows, panels);
+              const IndexRange columns{panels.begin * kPanelColumns,
+                                       std::min(panels.end * kPanelColumns, w.n())};
+              AddBias(compute, bias, rows, columns, y);
+            });
 }
-
-namespace {
-
-// dx columns [32 * first, 32 * (first + count)) for rows [row_begin, row_begin + row_count): W is
-// transposed block by block into float32 panels of 32 k-columns, n reduced in chunks with carried
-// accumulators.
-void BackwardInputBlock(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
-                        bool carry, MatrixView<float> dx, std::size_t row_begin,
-                        std::size_t row_count, std::size_t first, std::size_t count) {
-  const KernelTable& kernels = compute.kernels;
-  const Tiles tiles(row_count, kernels.tile_rows);
-  std::vector<float> packed(row_count * kChunkColumns);
-  AlignedBuffer<float> panel((kChunkColumns + 16) * kPanelColumns);
-  for (std::size_t n0 = 0; n0 < w.n(); n0 += kChunkColumns) {
-    const std::size_t depth = std::min(kChunkColumns, w.n() - n0);
-    for (std::size_t t = 0; t < tiles.count; ++t) {
-      PackRows(dy, row_begin + tiles.Begin(t), tiles.Height(t), n0, depth,
-               packed.data() + tiles.Begin(t) * depth);
-    }
-    for (std::size_t b = first; b < first + count; ++b) {
-      const std::size_t k0 = b * kPanelColumns;
-      const std::size_t k_rows = std::min(kPanelColumns, w.k() - k0);
-      for (std::size_t n = 0; n < depth; n += kPanelColumns) {
-        const std::size_t p = (n0 + n) / kPanelColumns;
-        float* out = panel.data() + n * kPanelColumns;
-        if (w.type() == WeightType::kF32) {
-          kernels.transpose_f32(w.PanelF32(p) + k0 * kPanelColumns, k_rows, out);
-        } else {
-          kernels.transpose_bf16(w.PanelBf16(p) + k0 * 16, k_rows, out);
-        }
-      }
-      const bool add = carry || n0 > 0;
-      for (std::size_t t = 0; t < tiles.count; ++t) {
-        TileOutput out(dx, row_begin + tiles.Begin(t), tiles.Height(t), k0, add);
-        kernels.tile_f32(packed.data() + tiles.Begin(t) * depth, tiles.Height(t), panel.data(),
-                         kPanelColumns, depth, add, out.data(), out.stride());
-        out.Finish({});
-      }
-    }
-  }
-}
-
-}  // namespace
 
 void LinearBackwardInput(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
                          Output output, MatrixView<float> dx) {
   PAWL_CHECK(dy.cols() == w.n() && dx.cols() == w.k() && dy.rows() == dx.rows());
-  const bool carry = output == Output::kAdd;
-  const std::size_t rows = dy.rows();
-  const std::size_t blocks = (w.k() + kPanelColumns - 1) / kPanelColumns;
-  if (rows == 0) return;
-  const auto threads = static_cast<std::size_t>(compute.pool.size());
-  if (blocks >= 8 * threads || rows < threads * compute.kernels.tile_rows) {
-    Split(compute, blocks, rows * w.n() * w.k(), [&](std::size_t first, std::size_t count) {
-      BackwardInputBlock(compute, dy, w, carry, dx, 0, rows, first, count);
-    });
-  } else {
-    Split(compute, rows, rows * w.n() * w.k(), [&](std::size_t first, std::size_t count) {
-      BackwardInputBlock(compute, dy, w, carry, dx, first, count, 0, blocks);
-    });
+  if (dy.rows() == 0 || w.k() == 0) return;
+  if (w.n() == 0) {
+    for (std::size_t r = 0; r < dx.rows() && output == Output::kWrite; ++r) {
+      std::fill_n(dx.row(r), w.k(), 0.0f);
+    }
+    return;
   }
+  SplitGrid(compute, dy.rows(), CeilDiv(w.k(), kPanelColumns), dy.rows() * w.n() * w.k(),
+            [&](IndexRange rows, IndexRange blocks) {
+              BackwardInputPart(compute, dy, w, output, dx, rows, blocks);
+            });
 }
 
 void LinearBackwardWeight(const Compute& compute, MatrixView<const float> dy,
                           MatrixView<const float> x, PackedMatrix& dw) {
-  PAWL_CHECK(dy.cols() == dw.n() && x.cols() == dw.k() && dy.rows() == x.rows());
   PAWL_CHECK(dw.type() == WeightType::kF32);
-  const KernelTable& kernels = compute.kernels;
-  const std::size_t rows = dy.rows();
-  if (rows == 0) return;
-  // Tiles run over k (their rows) and n (their lanes); units are (panel, group of tiles of k).
-  const Tiles tiles(dw.k(), kernels.tile_rows);
-  const std::size_t groups = std::min<std::size_t>(tiles.count, 8);
-  Split(compute, dw.panels() * groups, rows * dw.n() * dw.k(),
-        [&](std::size_t first, std::size_t count) {
-          std::vector<float> lanes(rows * kPanelColumns);
-          std::vector<float> columns(rows * kernels.tile_rows);
-          std::size_t packed_panel = static_cast<std::size_t>(-1);
-          for (std::size_t unit = first; unit < first + count; ++unit) {
-            const std::size_t p = unit / groups, group = unit % groups;
-            if (p != packed_panel) {
-              const std::size_t width = std::min(kPanelColumns, dw.n() - p * kPanelColumns);
-              for (std::size_t t = 0; t < rows; ++t) {
-                float* to = &lanes[t * kPanelColumns];
-                std::memcpy(to, dy.row(t) + p * kPanelColumns, width * sizeof(float));
-                std::fill(to + width, to + kPanelColumns, 0.0f);
-              }
-              packed_panel = p;
-            }
-            float* out = dw.data().data() + p * dw.k() * kPanelColumns;
-            for (std::size_t tile = group * tiles.count / groups;
-                 tile < (group + 1) * tiles.count / groups; ++tile) {
-              const std::size_t k0 = tiles.Begin(tile), height = tiles.Height(tile);
-              for (std::size_t t = 0; t < rows; ++t) {
-                std::memcpy(&columns[t * height], x.row(t) + k0, height * sizeof(float));
-              }
-              kernels.tile_f32(columns.data(), height, lanes.data(), kPanelColumns, rows, true,
-                               out + k0 * kPanelColumns, kPanelColumns);
-            }
-          }
-        });
+  PAWL_CHECK(dy.cols() == dw.n() && x.cols() == dw.k() && dy.rows() == x.rows());
+  if (dy.rows() == 0 || dw.n() == 0 || dw.k() == 0) return;
+  SplitGrid(compute, dw.k(), dw.panels(), dy.rows() * dw.n() * dw.k(),
+            [&](IndexRange ks, IndexRange panels) {
+              BackwardWeightPart(compute, dy, x, dw, ks, panels);
+            });
 }
 
 void BiasBackward(const Compute& compute, MatrixView<const float> dy, std::span<float> dbias) {
   PAWL_CHECK(dy.cols() == dbias.size());
-  Split(compute, dy.cols(), dy.rows() * dy.cols() * 4, [&](std::size_t first, std::size_t count) {
-    for (std::size_t t = 0; t < dy.rows(); ++t) {
-      compute.kernels.add_row(dy.row(t) + first, count, dbias.data() + first);
+  const std::size_t grain = std::max<std::size_t>(16, kSerialWork / 16 / (dy.rows() + 1) / 16 * 16);
+  compute.pool.For(dbias.size(), grain, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t r = 0; r < dy.rows(); ++r) {
+      compute.kernels.add(dy.row(r) + begin, dbias.data() + begin, end - begin);
     }
   });
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "base/views.h"
 #include "kernels/kernel_table.h"
 
 namespace pawl {
@@ -104,7 +105,7 @@ MachinePeaks MeasureMachine(ThreadPool& pool, Isa isa) {
   });
   const std::size_t iterations = isa == Isa::kPortable ? 100'000 : 1'500'000;
   const double flops =
-      static_cast<double>(iterations) * kernels.peak_chains * 16 * 2 * static_cast<double>(threads);
+      static_cast<double>(iterations) * kernels.burst_flops * static_cast<double>(threads);
   peaks.fma_gflop_per_second = BestRate(5, flops / 1e9, [&] {
     pool.Run(
         [&](int t) { kernels.fma_burst(iterations, &sink[static_cast<std::size_t>(t) * 16]); });

@@ -1,148 +1,193 @@
 #include "kernels/math.h"
 
 #include <bit>
-#include <cstddef>
+#include <cmath>
 #include <cstdint>
-#include <type_traits>
+#include <limits>
+
+#include "kernels/vector_math.h"
 
 namespace pawl {
 namespace {
 
-#include "kernels/lanes_portable.h"
-
-#include "kernels/functions_impl.h"
-
-// One lane of a vector function.
-template <V (*kFunction)(V)>
-float Lane(float x) {
-  return kFunction(Set(x)).v[0];
-}
-
-double Fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
-
-double ScaleByPowerOfTwo(double x, int n) {
-  // Two steps, so that results near the ends of the range stay right.
-  const int half = n / 2;
-  const auto power = [](int e) {
-    return std::bit_cast<double>(static_cast<std::uint64_t>(e + 1023) << 52);
-  };
-  return x * power(half) * power(n - half);
-}
-
-// pi / 2 in three parts (Cody and Waite); the first two have trailing zeros, so that n times them
-// is exact for n below 2^20.
-constexpr double kHalfPi1 = 1.57079632673412561417e+00;
-constexpr double kHalfPi2 = 6.07710050630396597660e-11;
-constexpr double kHalfPi3 = 2.02226624879595063154e-21;
-
-struct Reduced {
-  double r;      // in about [-pi/4, pi/4]
-  int quadrant;  // mod 4
+// One lane of kernels/lanes_portable.h: what the functions of kernels/vector_math.h need.
+struct OneLane {
+  using F = float;
+  using I = std::uint32_t;
+  static F Set(float x) { return x; }
+  static F Add(F a, F b) { return a + b; }
+  static F Sub(F a, F b) { return a - b; }
+  static F Mul(F a, F b) { return a * b; }
+  static F Div(F a, F b) { return a / b; }
+  static F Fma(F a, F b, F c) { return std::fma(a, b, c); }
+  static F Fnma(F a, F b, F c) { return std::fma(-a, b, c); }
+  static F Max(F a, F b) { return a > b ? a : b; }
+  static F Min(F a, F b) { return a < b ? a : b; }
+  static bool Gt(F a, F b) { return a > b; }
+  static bool Eq(F a, F b) { return a == b; }
+  static F Select(bool m, F a, F b) { return m ? a : b; }
+  static I SetI(std::uint32_t x) { return x; }
+  static I Bits(F x) { return std::bit_cast<I>(x); }
+  static F FromBits(I x) { return std::bit_cast<F>(x); }
+  static I AddI(I a, I b) { return a + b; }
+  static I SubI(I a, I b) { return a - b; }
+  static I AndI(I a, I b) { return a & b; }
+  template <int kBits>
+  static I ShlI(I a) {
+    return a << kBits;
+  }
+  template <int kBits>
+  static I SarI(I a) {
+    return static_cast<I>(static_cast<std::int32_t>(a) >> kBits);
+  }
 };
-Reduced ReduceHalfPi(double x) {
-  const double n = __builtin_rint(x * 6.36619772367581382433e-01);
-  double r = Fused(-n, kHalfPi1, x);
-  r = Fused(-n, kHalfPi2, r);
-  r = Fused(-n, kHalfPi3, r);
-  return {r, static_cast<int>(static_cast<std::int64_t>(n) & 3)};
+
+// ln 2 in two parts, the first with 42 bits, so that k * kLn2High is exact for |k| < 2^11.
+constexpr double kLn2HighD = 0x1.62e42fefa3800p-1, kLn2LowD = 0x1.ef35793c76730p-45;
+
+// 2^k for -1074 <= k <= 1023.
+double PowerOfTwo(int k) {
+  if (k < -1022) return std::bit_cast<double>(std::uint64_t{1} << (k + 1074));
+  return std::bit_cast<double>(static_cast<std::uint64_t>(k + 1023) << 52);
 }
 
-// Taylor polynomials; on |r| <= pi/4 the first term left out is below 2^-56.
-double SinSmall(double r) {
-  const double z = r * r;
-  double p = -7.6471637318198164759e-13;
-  p = Fused(p, z, 1.6059043836821614599e-10);
-  p = Fused(p, z, -2.5052108385441718775e-08);
-  p = Fused(p, z, 2.7557319223985890653e-06);
-  p = Fused(p, z, -1.9841269841269841270e-04);
-  p = Fused(p, z, 8.3333333333333333333e-03);
-  p = Fused(p, z, -1.6666666666666666667e-01);
-  return Fused(p * z, r, r);
+// e^(x + tail) for |tail| much smaller than |x|.
+double ExpWithTail(double x, double tail) {
+  if (std::isnan(x)) return x;
+  if (x > 709.79) return std::numeric_limits<double>::infinity();
+  if (x < -745.14) return 0;
+  const double k = std::rint(x * 0x1.71547652b82fep+0);
+  const double exact = std::fma(-k, kLn2HighD, x);
+  const double low = std::fma(-k, kLn2LowD, tail);
+  const double r = exact + low;
+  const double lost = (exact - r) + low;
+  // e^r = 1 + r + r^2 (1/2 + r/6 + ... + r^12/14!); the rest is below 2^-60.
+  double q = 0;
+  for (int i = 14; i >= 2; --i) {
+    constexpr double kInverseFactorials[] = {1.0,
+                                             1.0,
+                                             1.0 / 2,
+                                             1.0 / 6,
+                                             1.0 / 24,
+                                             1.0 / 120,
+                                             1.0 / 720,
+                                             1.0 / 5040,
+                                             1.0 / 40320,
+                                             1.0 / 362880,
+                                             1.0 / 3628800,
+                                             1.0 / 39916800,
+                                             1.0 / 479001600,
+                                             1.0 / 6227020800,
+                                             1.0 / 87178291200};
+    q = std::fma(q, r, kInverseFactorials[i]);
+  }
+  const double p = 1.0 + (r + std::fma(r * r, q, lost));
+  const int exponent = static_cast<int>(k), half = exponent / 2;
+  return p * PowerOfTwo(half) * PowerOfTwo(exponent - half);
 }
-double CosSmall(double r) {
+
+struct DoubleDouble {
+  double high, low;
+};
+
+// log x = k ln 2 + 2 atanh(s), s = (m - 1) / (m + 1), x = 2^k m; about 2^-60 relative.
+DoubleDouble LogExtended(double x) {
+  int shift = 0;
+  if (x < 0x1p-1022) {
+    x *= 0x1p54;
+    shift = 54;
+  }
+  const std::uint64_t root = 0x3fe6a09e667f3bcdu;  // sqrt(1/2)
+  const std::uint64_t offset = std::bit_cast<std::uint64_t>(x) - root;
+  const double k = static_cast<double>(static_cast<std::int64_t>(offset) >> 52) - shift;
+  const double m = std::bit_cast<double>((offset & 0xfffffffffffffu) + root);
+  const double f = m - 1.0, g = m + 1.0;
+  const double g_lost = f - (g - 2.0);  // m + 1 = g + g_lost
+  const double s = f / g;
+  const double s_low = std::fma(-s, g_lost, std::fma(-s, g, f)) / g;
+  const double z = s * s;
+  double series = 0;
+  for (int n = 12; n >= 1; --n) series = std::fma(series, z, 1.0 / (2 * n + 1));
+  const double tail = std::fma(2.0 * s * z, series, 2.0 * s_low);
+  // (k ln2_high) + 2s, then everything small; k ln2_high is exact.
+  const double a = k * kLn2HighD, b = 2.0 * s;
+  const double sum = a + b;
+  const double bb = sum - a;
+  const double lost = (a - (sum - bb)) + (b - bb);
+  const double low = std::fma(k, kLn2LowD, lost + tail);
+  const double high = sum + low;
+  return {high, (sum - high) + low};
+}
+
+// x = k pi/2 + (r, r_low), |r| <= pi/4; returns k mod 4.
+int ReduceAngle(double x, double& r, double& r_low) {
+  const double k = std::rint(x * 0x1.45f306dc9c883p-1);
+  const double r0 = std::fma(-k, 0x1.921fb54442d18p+0, x);
+  r = std::fma(-k, 0x1.1a62633145c07p-54, r0);
+  r_low = std::fma(-k, 0x1.1a62633145c07p-54, r0 - r);
+  return static_cast<int>(static_cast<std::int64_t>(k) & 3);
+}
+
+double SinPolynomial(double r, double low) {
+  constexpr double kTerms[] = {
+      -1.0 / 6,        1.0 / 120,        -1.0 / 5040,          1.0 / 362880,
+      -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
   const double z = r * r;
-  double p = 4.7794773323873852974e-14;
-  p = Fused(p, z, -1.1470745597729724714e-11);
-  p = Fused(p, z, 2.0876756987868098979e-09);
-  p = Fused(p, z, -2.7557319223985890653e-07);
-  p = Fused(p, z, 2.4801587301587301587e-05);
-  p = Fused(p, z, -1.3888888888888888889e-03);
-  p = Fused(p, z, 4.1666666666666666667e-02);
-  return Fused(p * z, z, Fused(-0.5, z, 1.0));
+  double p = 0;
+  for (int i = 7; i >= 0; --i) p = std::fma(p, z, kTerms[i]);
+  return r + std::fma(z * r, p, std::fma(-0.5 * z, low, low));
+}
+
+double CosPolynomial(double r, double low) {
+  constexpr double kTerms[] = {
+      1.0 / 24,        -1.0 / 720,         1.0 / 40320,          -1.0 / 3628800,
+      1.0 / 479001600, -1.0 / 87178291200, 1.0 / 20922789888000, -1.0 / 6402373705728000};
+  const double z = r * r, half = 0.5 * z, w = 1.0 - half;
+  double p = 0;
+  for (int i = 7; i >= 0; --i) p = std::fma(p, z, kTerms[i]);
+  return w + ((1.0 - w - half) + std::fma(z * z, p, -(r * low)));
 }
 
 }  // namespace
 
-float ExpF(float x) { return Lane<Exp>(x); }
-float LogF(float x) { return Lane<Log>(x); }
-float SigmoidF(float x) { return Lane<Sigmoid>(x); }
-float Log1pNegF(float u) { return -Lane<NegLog1pNeg>(u); }
+float ExpF(float x) { return VectorExp<OneLane>(x); }
+float LogF(float x) { return VectorLog<OneLane>(x); }
+float SigmoidF(float x) { return VectorSigmoid<OneLane>(x); }
+float Log1pNegF(float u) { return VectorLog1pNeg<OneLane>(u); }
 
-double ExpD(double x) {
-  if (x != x) return x;
-  if (x > 709.782712893383973) return __builtin_inf();
-  if (x < -745.2) return 0.0;
-  const double n = __builtin_rint(x * 1.44269504088896340736);
-  double r = Fused(-n, 6.93147180369123816490e-01, x);
-  r = Fused(-n, 1.90821492927058770002e-10, r);
-  // sum of r^i / i! up to i = 13: the next term is below 2^-58 for |r| <= 0.347.
-  double p = 1.6059043836821614599e-10;
-  constexpr double kInverse[] = {2.0876756987868098979e-09,
-                                 2.5052108385441718775e-08,
-                                 2.7557319223985890653e-07,
-                                 2.7557319223985890653e-06,
-                                 2.4801587301587301587e-05,
-                                 1.9841269841269841270e-04,
-                                 1.3888888888888888889e-03,
-                                 8.3333333333333333333e-03,
-                                 4.1666666666666666667e-02,
-                                 1.6666666666666666667e-01,
-                                 0.5,
-                                 1.0,
-                                 1.0};
-  for (const double coefficient : kInverse) p = Fused(p, r, coefficient);
-  return ScaleByPowerOfTwo(p, static_cast<int>(n));
-}
+double ExpD(double x) { return ExpWithTail(x, 0); }
 
 double LogD(double x) {
-  if (!(x > 0)) return x == 0 ? -__builtin_inf() : __builtin_nan("");
-  if (x > 1.7976931348623157e308) return x;
-  int exponent = 0;
-  if (x < 2.2250738585072014e-308) {
-    x *= 0x1p54;
-    exponent = -54;
-  }
-  auto bits = std::bit_cast<std::uint64_t>(x);
-  constexpr std::uint64_t kRoot = 0x3fe6a09e667f3bcd;  // sqrt(1/2)
-  const std::uint64_t shifted = bits + (0x3ff0000000000000 - kRoot);
-  exponent += static_cast<int>(shifted >> 52) - 1023;
-  bits = (shifted & 0x000fffffffffffff) + kRoot;
-  const double m = std::bit_cast<double>(bits);  // [sqrt(1/2), sqrt(2))
-  // log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.1716: odd powers up to s^23.
-  const double s = (m - 1) / (m + 1);
-  const double z = s * s;
-  double p = 1.0 / 23;
-  for (int odd = 21; odd >= 3; odd -= 2) p = Fused(p, z, 1.0 / odd);
-  const double log_m = Fused(2 * s * z, p, 2 * s);
-  const double e = exponent;
-  return Fused(e, 6.93147180369123816490e-01, Fused(e, 1.90821492927058770002e-10, log_m));
+  if (x == 0) return -std::numeric_limits<double>::infinity();
+  if (!(x > 0)) return std::numeric_limits<double>::quiet_NaN();
+  if (std::isinf(x)) return x;
+  return LogExtended(x).high;
 }
 
 double SinD(double x) {
-  const Reduced reduced = ReduceHalfPi(x);
-  const double value = reduced.quadrant % 2 == 0 ? SinSmall(reduced.r) : CosSmall(reduced.r);
-  return reduced.quadrant >= 2 ? -value : value;
+  if (!std::isfinite(x)) return std::numeric_limits<double>::quiet_NaN();
+  double r, low;
+  const int quadrant = ReduceAngle(x, r, low);
+  const double y = quadrant % 2 == 0 ? SinPolynomial(r, low) : CosPolynomial(r, low);
+  return quadrant < 2 ? y : -y;
 }
 
 double CosD(double x) {
-  const Reduced reduced = ReduceHalfPi(x);
-  const double value = reduced.quadrant % 2 == 0 ? CosSmall(reduced.r) : SinSmall(reduced.r);
-  return reduced.quadrant == 1 || reduced.quadrant == 2 ? -value : value;
+  if (!std::isfinite(x)) return std::numeric_limits<double>::quiet_NaN();
+  double r, low;
+  const int quadrant = ReduceAngle(x, r, low);
+  const double y = quadrant % 2 == 0 ? CosPolynomial(r, low) : SinPolynomial(r, low);
+  return quadrant == 0 || quadrant == 3 ? y : -y;
 }
 
 double PowD(double base, double exponent) {
-  if (exponent == 0) return 1;
-  return ExpD(exponent * LogD(base));
+  if (exponent == 0 || base == 1) return 1;
+  if (base == 0) return exponent > 0 ? 0 : std::numeric_limits<double>::infinity();
+  if (!(base > 0) || std::isinf(base)) return std::numeric_limits<double>::quiet_NaN();
+  const DoubleDouble log = LogExtended(base);
+  const double high = exponent * log.high;
+  const double low = std::fma(exponent, log.low, std::fma(exponent, log.high, -high));
+  return ExpWithTail(high, low);
 }
 
 }  // namespace pawl

@@ -1,29 +1,30 @@
 #include "kernels/packed_matrix.h"
 
-#include <cstring>
+#include <limits>
+
+#include "base/check.h"
 
 namespace pawl {
 namespace {
 
 constexpr std::size_t kHalf = kPanelColumns / 2;
 
-// Where element (n, k) lies: word index, and whether it is the high half of a bf16 word.
-struct Bf16Place {
+// Elements of one storage array; overflow is a caller's bug, since files are checked before.
+std::size_t Elements(std::size_t n, std::size_t k, std::size_t per_row_of_panel) {
+  const std::size_t panels = n / kPanelColumns + (n % kPanelColumns != 0 ? 1 : 0);
+  PAWL_CHECK(k == 0 || panels <= std::numeric_limits<std::size_t>::max() / per_row_of_panel / k);
+  return panels * k * per_row_of_panel;
+}
+
+// Word and shift of column j of a bf16 line.
+struct HalfWord {
   std::size_t word;
-  bool high;
+  unsigned shift;
 };
-Bf16Place PlaceOf(std::size_t n, std::size_t k, std::size_t depth) {
-  const std::size_t panel = n / kPanelColumns, column = n % kPanelColumns;
-  return {(panel * depth + k) * kHalf + column % kHalf, column >= kHalf};
-}
+HalfWord HalfOf(std::size_t j) { return j < kHalf ? HalfWord{j, 0} : HalfWord{j - kHalf, 16}; }
 
-void PutBf16(std::uint32_t& word, bool high, Bf16 value) {
-  word = high ? (word & 0x0000ffffu) | (std::uint32_t{value.bits} << 16)
-              : (word & 0xffff0000u) | value.bits;
-}
-
-Bf16 GetBf16(std::uint32_t word, bool high) {
-  return {static_cast<std::uint16_t>(high ? word >> 16 : word & 0xffffu)};
+void SetHalf(std::uint32_t& word, unsigned shift, Bf16 value) {
+  word = (word & ~(0xffffu << shift)) | (std::uint32_t{value.bits} << shift);
 }
 
 }  // namespace
@@ -31,9 +32,9 @@ Bf16 GetBf16(std::uint32_t word, bool high) {
 PackedMatrix::PackedMatrix(WeightType type, std::size_t n, std::size_t k)
     : type_(type), n_(n), k_(k) {
   if (type == WeightType::kF32) {
-    f32_ = AlignedBuffer<float>(panels() * k * kPanelColumns);
+    f32_ = AlignedBuffer<float>(Elements(n, k, kPanelColumns));
   } else {
-    bf16_ = AlignedBuffer<std::uint32_t>(panels() * k * kHalf);
+    bf16_ = AlignedBuffer<std::uint32_t>(Elements(n, k, kHalf));
   }
 }
 
@@ -42,58 +43,61 @@ std::size_t PackedMatrix::bytes() const {
 }
 
 void PackedMatrix::SetRows(std::size_t row_begin, MatrixView<const float> rows) {
-  PAWL_CHECK(row_begin + rows.rows() <= n_ && rows.cols() == k_);
+  PAWL_CHECK(rows.cols() == k_ && row_begin + rows.rows() <= n_);
   for (std::size_t r = 0; r < rows.rows(); ++r) {
-    const std::size_t n = row_begin + r;
-    const float* from = rows.row(r);
+    const std::size_t panel = (row_begin + r) / kPanelColumns, j = (row_begin + r) % kPanelColumns;
+    const float* in = rows.row(r);
     if (type_ == WeightType::kF32) {
-      float* to = f32_.data() + n / kPanelColumns * k_ * kPanelColumns + n % kPanelColumns;
-      for (std::size_t k = 0; k < k_; ++k) to[k * kPanelColumns] = from[k];
+      float* out = f32_.data() + panel * k_ * kPanelColumns + j;
+      for (std::size_t k = 0; k < k_; ++k) out[k * kPanelColumns] = in[k];
     } else {
-      const Bf16Place place = PlaceOf(n, 0, k_);
-      std::uint32_t* to = bf16_.data() + place.word;
-      for (std::size_t k = 0; k < k_; ++k) PutBf16(to[k * kHalf], place.high, ToBf16(from[k]));
+      const HalfWord half = HalfOf(j);
+      std::uint32_t* out = bf16_.data() + panel * k_ * kHalf + half.word;
+      for (std::size_t k = 0; k < k_; ++k) SetHalf(out[k * kHalf], half.shift, ToBf16(in[k]));
     }
   }
 }
 
 void PackedMatrix::SetRowsBf16(std::size_t row_begin, MatrixView<const Bf16> rows) {
-  PAWL_CHECK(row_begin + rows.rows() <= n_ && rows.cols() == k_);
+  PAWL_CHECK(rows.cols() == k_ && row_begin + rows.rows() <= n_);
   for (std::size_t r = 0; r < rows.rows(); ++r) {
-    const std::size_t n = row_begin + r;
-    const Bf16* from = rows.row(r);
+    const std::size_t panel = (row_begin + r) / kPanelColumns, j = (row_begin + r) % kPanelColumns;
+    const Bf16* in = rows.row(r);
     if (type_ == WeightType::kF32) {
-      float* to = f32_.data() + n / kPanelColumns * k_ * kPanelColumns + n % kPanelColumns;
-      for (std::size_t k = 0; k < k_; ++k) to[k * kPanelColumns] = ToFloat(from[k]);
+      float* out = f32_.data() + panel * k_ * kPanelColumns + j;
+      for (std::size_t k = 0; k < k_; ++k) out[k * kPanelColumns] = ToFloat(in[k]);
     } else {
-      const Bf16Place place = PlaceOf(n, 0, k_);
-      std::uint32_t* to = bf16_.data() + place.word;
-      for (std::size_t k = 0; k < k_; ++k) PutBf16(to[k * kHalf], place.high, from[k]);
+      const HalfWord half = HalfOf(j);
+      std::uint32_t* out = bf16_.data() + panel * k_ * kHalf + half.word;
+      for (std::size_t k = 0; k < k_; ++k) SetHalf(out[k * kHalf], half.shift, in[k]);
     }
   }
 }
 
 void PackedMatrix::GetRow(std::size_t row, std::span<float> out) const {
   PAWL_CHECK(row < n_ && out.size() == k_);
+  const std::size_t panel = row / kPanelColumns, j = row % kPanelColumns;
   if (type_ == WeightType::kF32) {
-    const float* from =
-        f32_.data() + row / kPanelColumns * k_ * kPanelColumns + row % kPanelColumns;
-    for (std::size_t k = 0; k < k_; ++k) out[k] = from[k * kPanelColumns];
+    const float* in = PanelF32(panel) + j;
+    for (std::size_t k = 0; k < k_; ++k) out[k] = in[k * kPanelColumns];
   } else {
-    const Bf16Place place = PlaceOf(row, 0, k_);
-    const std::uint32_t* from = bf16_.data() + place.word;
-    for (std::size_t k = 0; k < k_; ++k) out[k] = ToFloat(GetBf16(from[k * kHalf], place.high));
+    const HalfWord half = HalfOf(j);
+    const std::uint32_t* in = PanelBf16(panel) + half.word;
+    for (std::size_t k = 0; k < k_; ++k) {
+      out[k] = ToFloat(Bf16{static_cast<std::uint16_t>(in[k * kHalf] >> half.shift)});
+    }
   }
 }
 
 void PackedMatrix::GetRows(std::size_t row_begin, MatrixView<float> out) const {
+  PAWL_CHECK(out.cols() == k_ && row_begin + out.rows() <= n_);
   for (std::size_t r = 0; r < out.rows(); ++r) GetRow(row_begin + r, out.row_span(r));
 }
 
 PackedMatrix PackedMatrix::Clone() const {
   PackedMatrix copy(type_, n_, k_);
-  if (f32_.size() > 0) std::memcpy(copy.f32_.data(), f32_.data(), f32_.size() * sizeof(float));
-  if (bf16_.size() > 0) {
+  if (!f32_.empty()) std::memcpy(copy.f32_.data(), f32_.data(), f32_.size() * sizeof(float));
+  if (!bf16_.empty()) {
     std::memcpy(copy.bf16_.data(), bf16_.data(), bf16_.size() * sizeof(std::uint32_t));
   }
   return copy;

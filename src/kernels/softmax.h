@@ -41,9 +41,9 @@ void LogProbBackward(const Compute& compute, std::span<const std::int32_t> targe
 
 // Gumbel-max sampling (Gumbel 1954; Maddison et al. 2014): the index of the largest
 //   z[v] - log(E_v),  E_v = -log1p(-u_v),  u_v = (x_v + 0.5) / 2^32,
-// x_v = number v of the Philox stream (seed, kSampling, item, sample) at `position` (counter words:
-// v / 4, sample and position mixed as documented in softmax.cc).  logits of -inf are never chosen.
-// z is read with inverse_temperature; ties go to the lowest index.
+// x_v = number v of a Philox stream that block `position` of the stream (seed, kSampling, item,
+// sample) names (counters: see softmax.cc).  logits of -inf are never chosen; -1 when there is no
+// other.  z is read with inverse_temperature; ties go to the lowest index.
 struct SampleAddress {
   std::uint64_t seed = 0;
   std::uint64_t item = 0;      // prompt
