@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/philox.h"
+#include "model/adapter_modules.h"
 
 namespace pawl {
 namespace {
@@ -46,18 +47,6 @@ PackedMatrix& MatrixOf(LayerWeights& layer, LinearModule module) {
   return module == LinearModule::kDown ? layer.down : layer.gate_up;
 }
 
-std::string ModulePath(std::size_t layer, std::size_t module) {
-  const char* block = module <= static_cast<std::size_t>(LinearModule::kO) ? "self_attn" : "mlp";
-  return "model.layers." + std::to_string(layer) + "." + block + "." + kNames[module];
-}
-
-// PEFT's rule for lists: the whole path, or its end after a dot.
-bool Matches(const std::string& path, const std::string& target) {
-  if (target == "all-linear" || path == target) return true;
-  return path.size() > target.size() && path.ends_with(target) &&
-         path[path.size() - target.size() - 1] == '.';
-}
-
 // Fills rows [begin, begin + count) of A.
 void FillUniform(PackedMatrix& a, std::size_t begin, std::size_t count,
                  const RandomAddress& address) {
@@ -90,26 +79,6 @@ Adapter Shaped(const Adapter& adapter, bool copy) {
     }
   }
   return out;
-}
-
-// Zero matrices for the modules that `adapted` says.
-AdapterLayer MakeLayer(const ModelConfig& config, std::size_t rank,
-                       const std::array<bool, kLinearModules>& adapted) {
-  AdapterLayer layer;
-  std::array<std::size_t, kLoraGroups> ranks{}, inputs{};
-  for (std::size_t m = 0; m < kLinearModules; ++m) {
-    if (!adapted[m]) continue;
-    const ModuleShape shape = ShapeOf(config, static_cast<LinearModule>(m));
-    const auto group = static_cast<std::size_t>(GroupOf(static_cast<LinearModule>(m)));
-    layer.modules[m] = {PackedMatrix(WeightType::kF32, shape.out, rank), rank, ranks[group],
-                        shape.out_begin};
-    ranks[group] += rank;
-    inputs[group] = shape.in;
-  }
-  for (std::size_t g = 0; g < kLoraGroups; ++g) {
-    if (ranks[g] > 0) layer.a[g] = PackedMatrix(WeightType::kF32, ranks[g], inputs[g]);
-  }
-  return layer;
 }
 
 // Sums in double: exact products, one rounding to float32 at the end.  False: not finite.
@@ -153,7 +122,7 @@ Status CheckTargets(const ModelConfig& config, const LoraConfig& lora) {
     bool found = false;
     for (std::size_t i = 0; i < config.num_hidden_layers && !found; ++i) {
       for (std::size_t m = 0; m < kLinearModules && !found; ++m) {
-        found = Matches(ModulePath(i, m), target);
+        found = MatchesTarget(ModulePath(i, m), target);
       }
     }
     if (!found) {
@@ -165,6 +134,36 @@ Status CheckTargets(const ModelConfig& config, const LoraConfig& lora) {
 }
 
 }  // namespace
+
+std::string ModulePath(std::size_t layer, std::size_t module) {
+  const char* block = module <= static_cast<std::size_t>(LinearModule::kO) ? "self_attn" : "mlp";
+  return "model.layers." + std::to_string(layer) + "." + block + "." + kNames[module];
+}
+
+bool MatchesTarget(const std::string& path, const std::string& target) {
+  if (target == "all-linear" || path == target) return true;
+  return path.size() > target.size() && path.ends_with(target) &&
+         path[path.size() - target.size() - 1] == '.';
+}
+
+AdapterLayer MakeAdapterLayer(const ModelConfig& config, std::size_t rank,
+                              const std::array<bool, kLinearModules>& adapted) {
+  AdapterLayer layer;
+  std::array<std::size_t, kLoraGroups> ranks{}, inputs{};
+  for (std::size_t m = 0; m < kLinearModules; ++m) {
+    if (!adapted[m]) continue;
+    const ModuleShape shape = ShapeOf(config, static_cast<LinearModule>(m));
+    const auto group = static_cast<std::size_t>(GroupOf(static_cast<LinearModule>(m)));
+    layer.modules[m] = {PackedMatrix(WeightType::kF32, shape.out, rank), rank, ranks[group],
+                        shape.out_begin};
+    ranks[group] += rank;
+    inputs[group] = shape.in;
+  }
+  for (std::size_t g = 0; g < kLoraGroups; ++g) {
+    if (ranks[g] > 0) layer.a[g] = PackedMatrix(WeightType::kF32, ranks[g], inputs[g]);
+  }
+  return layer;
+}
 
 LoraGroup GroupOf(LinearModule module) {
   if (module <= LinearModule::kV) return LoraGroup::kQkv;
@@ -193,9 +192,9 @@ Result<Adapter> MakeAdapter(const ModelConfig& config, const LoraConfig& lora, s
       const std::string path = ModulePath(i, m);
       adapted[m] =
           std::any_of(lora.target_modules.begin(), lora.target_modules.end(),
-                      [&path](const std::string& target) { return Matches(path, target); });
+                      [&path](const std::string& target) { return MatchesTarget(path, target); });
     }
-    adapter.layers[i] = MakeLayer(config, rank, adapted);
+    adapter.layers[i] = MakeAdapterLayer(config, rank, adapted);
     for (std::size_t m = 0; m < kLinearModules; ++m) {
       if (!adapted[m]) continue;
       const auto group = static_cast<std::size_t>(GroupOf(static_cast<LinearModule>(m)));
@@ -243,8 +242,8 @@ std::vector<FlatParameter> Flatten(Adapter& adapter) {
   return out;
 }
 
-Status MergeAdapter(const Adapter& adapter, Weights& weights) {
-  PAWL_CHECK(adapter.layers.size() == weights.layers.size());
+Status MergeAdapter(const Adapter& adapter, const ModelConfig& config, Weights& weights) {
+  PAWL_CHECK(adapter.layers.size() == config.num_hidden_layers);
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
     const AdapterLayer& layer = adapter.layers[i];
     for (std::size_t m = 0; m < kLinearModules; ++m) {

@@ -55,8 +55,11 @@ Result<Adapter> MakeAdapter(const ModelConfig& config, const LoraConfig& lora, s
 Adapter ZerosLike(const Adapter& adapter);  // for gradients and moments
 Adapter Clone(const Adapter& adapter);
 
+// PEFT's adapter_config.json and adapter_model.safetensors.  Which modules are adapted is what the
+// tensors say; settings that change the computation and are not supported (use_dora, rank_pattern,
+// bias, ...), unknown tensors, wrong shapes and non-finite values are kBadFile.
 Result<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConfig& config);
-// PEFT's files; base: what base_model_name_or_path shall say.
+// Both files, each complete or not at all; base: what base_model_name_or_path shall say.
 Status SaveAdapter(const Adapter& adapter, const ModelConfig& config, const std::string& base,
                    const std::filesystem::path& folder);
 
@@ -68,6 +71,6 @@ std::vector<Parameter> AdapterTensors(Adapter& adapter);
 
 // W += scale * B A for every adapted module: summed in double, rounded to float32, then to the
 // storage type.  kBadFile where the sum is not finite.
-Status MergeAdapter(const Adapter& adapter, Weights& weights);
+Status MergeAdapter(const Adapter& adapter, const ModelConfig& config, Weights& weights);
 
 }  // namespace pawl

@@ -280,7 +280,7 @@ TEST_F(OracleModel, AdaptersGiveTheReferenceLogitsGradientsAndMergedWeights) {
       ExpectClose(gradient.values, oracle.Floats("grad." + gradient.name),
                   json["grad_tolerances"][gradient.name]["advised_abs_tol"], what + gradient.name);
     }
-    ASSERT_TRUE(MergeAdapter(*adapter, model.weights).has_value());
+    ASSERT_TRUE(MergeAdapter(*adapter, model.config, model.weights).has_value());
     for (const Parameter& parameter : Parameters(model.config, model.weights)) {
       if (!oracle.Has("merged." + parameter.name)) continue;
       ExpectClose(ReadParameter(parameter), oracle.Floats("merged." + parameter.name),
