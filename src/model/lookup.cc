@@ -45,7 +45,7 @@ void LookupGradient::Add(const Compute& compute, std::span<const std::int32_t> i
   }
   if (ids_.size() * width_ > rows_.size()) {
     AlignedBuffer<float> larger(std::max(ids_.size(), 2 * known) * width_);
-    std::memcpy(larger.data(), rows_.data(), known * width_ * sizeof(float));
+    if (known > 0) std::memcpy(larger.data(), rows_.data(), known * width_ * sizeof(float));
     rows_ = std::move(larger);
   }
   compute.pool.For(width_, kColumnGrain, [&](std::size_t begin, std::size_t end) {
