@@ -94,8 +94,8 @@ std::vector<int> CoresFirst(const std::vector<int>& allowed) {
   return first;
 }
 
-void PinTo(const std::vector<int>& cpus) {
-  if (cpus.empty()) return;
+// Lets the calling thread run on `cpus` only.
+void RunOn(const std::vector<int>& cpus) {
   const auto size = static_cast<std::size_t>(*std::max_element(cpus.begin(), cpus.end())) + 1;
   cpu_set_t* set = CPU_ALLOC(size);
   if (set == nullptr) return;
@@ -152,7 +152,8 @@ int AvailableCpus() {
 // caller through `running`.
 struct ThreadPool::State {
   std::vector<std::thread> workers;
-  std::vector<int> home;  // the caller's CPUs before it was pinned; empty when it was not
+  std::vector<int> allowed, pinned;  // CPUs of the process; of the caller and each worker, or empty
+  std::chrono::steady_clock::time_point last_move;
   bool spin = true;
   void (*task)(void*, int) = nullptr;  // null: stop
   void* context = nullptr;
@@ -162,7 +163,7 @@ struct ThreadPool::State {
   std::atomic<std::uint32_t> caller_sleeps{0};
 
   void Work(int thread, int cpu) {
-    if (cpu >= 0) PinTo({cpu});
+    if (cpu >= 0) RunOn({cpu});
     for (std::uint32_t seen = 0;;) {
       const auto ready = [&] { return epoch.load(std::memory_order_acquire) != seen; };
       if (!(spin ? SpinUntil(ready) : ready())) {
@@ -175,6 +176,19 @@ struct ThreadPool::State {
       task(context, thread);
       if (running.fetch_sub(1) == 1 && caller_sleeps.load() != 0) FutexWake(running);
     }
+  }
+
+  // A caller that the scheduler put on a worker's CPU goes back to its own, and is free again at
+  // once: its mask would be inherited by threads and processes that it starts.
+  void LeaveWorkersAlone() {
+    if (pinned.empty()) return;
+    const int here = sched_getcpu();
+    if (here == pinned[0] || std::find(pinned.begin(), pinned.end(), here) == pinned.end()) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_move < std::chrono::milliseconds(1)) return;
+    last_move = now;
+    RunOn({pinned[0]});
+    RunOn(allowed);
   }
 
   void Publish() {
@@ -198,20 +212,19 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   const auto count = static_cast<std::size_t>(threads);
   // Spinning threads that outnumber CPUs take turns of whole scheduler slices: sleep at once then.
   state_->spin = threads <= AvailableCpus();
-  std::vector<int> cpus(count, -1);
   if (count <= allowed.size()) {
-    // Unpinned spinners can land on one core: 7.65 ms instead of 0.3 measured.  The caller keeps
-    // the CPU it is on, so that two small processes seldom choose the same CPUs.
+    // Spinners on one core take turns of whole scheduler slices: 7.65 ms instead of 0.3 measured.
+    // The caller keeps the CPU it is on, so that two small processes seldom choose the same CPUs.
     std::vector<int> order = CoresFirst(allowed);
     const auto here = std::find(order.begin(), order.end(), sched_getcpu());
     if (here != order.end()) std::rotate(order.begin(), here, order.end());
     order = CoresFirst(order);  // rotation may have put siblings side by side again
-    std::copy_n(order.begin(), count, cpus.begin());
-    state_->home = allowed;
-    PinTo({cpus[0]});
+    order.resize(count);
+    state_->pinned = order;
+    state_->allowed = allowed;
   }
   for (int thread = 1; thread < threads; ++thread) {
-    const int cpu = cpus[static_cast<std::size_t>(thread)];
+    const int cpu = state_->pinned.empty() ? -1 : state_->pinned[static_cast<std::size_t>(thread)];
     try {
       state_->workers.emplace_back(
           [state = state_.get(), thread, cpu] { state->Work(thread, cpu); });
@@ -226,7 +239,6 @@ ThreadPool::~ThreadPool() {
   state_->task = nullptr;
   state_->Publish();
   for (std::thread& worker : state_->workers) worker.join();
-  PinTo(state_->home);
 }
 
 int ThreadPool::size() const { return static_cast<int>(state_->workers.size()) + 1; }
@@ -234,6 +246,7 @@ int ThreadPool::size() const { return static_cast<int>(state_->workers.size()) +
 void ThreadPool::RunErased(void (*task)(void*, int), void* context) {
   State& state = *state_;
   if (!state.workers.empty()) {
+    state.LeaveWorkersAlone();
     state.task = task;
     state.context = context;
     state.running.store(static_cast<std::uint32_t>(state.workers.size()));

@@ -1,5 +1,5 @@
 // One pool of threads, created once and passed to whoever computes; results never depend on how
-// many threads it has.  Thread 0 is the caller.  Threads are pinned within the allowed CPU set
+// many threads it has.  Thread 0 is the caller; the others are pinned within the allowed CPU set
 // where it has enough CPUs, wait by a short spin and then sleep on a futex. Not re-entrant: a task
 // must not call Run on its own pool, and one thread at a time may call Run.
 #pragma once
