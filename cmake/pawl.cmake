@@ -24,7 +24,7 @@ function(pawl_library name)
         "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mprefer-vector-width=512")
       # GCC 12's own avx512 headers read a deliberately undefined register (GCC bug 105593).
       set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS
-        "-Wno-uninitialized;-Wno-maybe-uninitialized")
+        "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
     endif()
   endforeach()
 endfunction()
