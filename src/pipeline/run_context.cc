@@ -1,0 +1,126 @@
+#include "pipeline/run_context.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/file_system.h"
+#include "checkpoint/model_config.h"
+#include "data/generator.h"
+#include "model/locate.h"
+#include "pipeline/new_model.h"
+
+namespace pawl {
+namespace {
+
+// Longest prompt and completion that the configuration could ask for.
+std::size_t WantedPositions(const RunConfig& c) {
+  std::size_t longest = 0;
+  for (const StageConfig& stage : c.stages) {
+    longest = std::max(longest, static_cast<std::size_t>(stage.max_completion_length));
+  }
+  return longest + 4096;
+}
+
+Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
+  const RunConfig& c = x.config;
+  if (c.model.path == "new") {
+    PAWL_TRY(MakeNewTokenizer(c, run_folder / "tokenizer"));
+    x.tokenizer_folder = run_folder / "tokenizer";
+    PAWL_ASSIGN(x.tokenizer, Tokenizer::Load(x.tokenizer_folder));
+    PAWL_ASSIGN(x.state.model, MakeNewModel(c, *x.tokenizer, x.compute->pool));
+    return {};
+  }
+  PAWL_ASSIGN(const LocatedModel located, LocateModel(c.model.path, StarterFolder()));
+  x.base_folder = located.folder;
+  x.tokenizer_folder = located.tokenizer;
+  PAWL_ASSIGN(x.tokenizer, Tokenizer::Load(located.tokenizer));
+  Precision precision = Precision::kStored;
+  if (!c.model.precision.empty()) {
+    PAWL_ASSIGN(precision, ParsePrecision(c.model.precision));
+  }
+  if (!c.lora.enabled) precision = Precision::kF32;
+  PAWL_ASSIGN(x.state.model,
+              LoadModel(located.folder, precision, x.compute->pool, WantedPositions(c)));
+  if (located.adapter) {
+    PAWL_ASSIGN(Adapter adapter, LoadAdapter(*located.adapter, x.state.model.config));
+    if (!c.lora.enabled) {
+      PAWL_TRY(MergeAdapter(adapter, x.state.model.config, x.state.model.weights));
+    } else {
+      x.state.adapter = std::move(adapter);
+    }
+  }
+  return {};
+}
+
+Status OpenAdapter(RunContext& x) {
+  const LoraSection& lora = x.config.lora;
+  if (!lora.enabled || x.state.adapter) return {};
+  LoraConfig config;
+  config.r = lora.r;
+  config.lora_alpha = lora.lora_alpha;
+  config.use_rslora = lora.use_rslora;
+  config.target_modules = lora.target_modules;
+  PAWL_ASSIGN(x.state.adapter, MakeAdapter(x.state.model.config, config, x.config.run.seed));
+  return {};
+}
+
+}  // namespace
+
+Status OpenContext(const RunConfig& config, const std::filesystem::path& run_folder,
+                   const Compute& compute, RunContext& x) {
+  x.config = config;
+  x.compute = &compute;
+  PAWL_ASSIGN(x.data, MakeRunData(config));
+  PAWL_TRY(OpenModel(x, run_folder));
+  PAWL_TRY(OpenAdapter(x));
+  PAWL_ASSIGN(x.rewards, RewardSet::Make(config.rewards));
+  PAWL_ASSIGN(x.grader, MakeReward(config.rewards[0]));
+  std::vector<Problem> examples;
+  if (!x.data.train.empty()) examples = x.data.train.begin()->second.problems();
+  PAWL_ASSIGN(x.prompts, PromptBuilder::Make(*x.tokenizer, config.prompt, std::move(examples)));
+  // A chat model ends its turn with the tokenizer's end-of-sequence token, whatever config.json
+  // says.
+  if (x.tokenizer->eos() && x.tokenizer->eos()->id) {
+    auto& stops = x.state.model.stop_ids;
+    const std::int32_t eos = *x.tokenizer->eos()->id;
+    if (std::find(stops.begin(), stops.end(), eos) == stops.end()) stops.push_back(eos);
+  }
+  return CheckLengths(x);
+}
+
+Status CheckLengths(const RunContext& x) {
+  const std::size_t limit = x.state.model.max_positions;
+  for (const StageConfig& stage : x.config.stages) {
+    const auto problems = x.data.train.find(stage.name);
+    if (stage.method != "grpo" || problems == x.data.train.end()) continue;
+    for (const Problem& problem : problems->second.problems()) {
+      PAWL_ASSIGN(const auto ids, x.prompts->Ids(problem));
+      if (ids.size() + static_cast<std::size_t>(stage.max_completion_length) > limit) {
+        return Usage(
+            fmt::format("stage.{}.max_completion_length: {} and the prompt of \"{}\" ({} tokens) "
+                        "exceed the context of {}",
+                        stage.name, stage.max_completion_length, problem.id, ids.size(), limit));
+      }
+    }
+  }
+  return {};
+}
+
+Result<Evaluation> Measure(const RunContext& x, const Policy& policy,
+                           std::span<const Problem> problems, const MeasureOptions& options) {
+  EvaluateSettings settings;
+  settings.samples = options.samples;
+  settings.greedy = options.greedy;
+  settings.temperature = options.temperature;
+  settings.max_new_tokens = options.max_new_tokens;
+  settings.seed = x.config.run.seed;
+  settings.first_item = options.first_item;
+  settings.max_batch = 128;
+  EvaluateHooks hooks;
+  hooks.cancelled = [&x] { return x.Stopped(); };
+  return Evaluate(policy, *x.tokenizer, *x.prompts, problems, *x.grader, settings, *x.compute,
+                  hooks);
+}
+
+}  // namespace pawl
