@@ -4,10 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/philox.h"
 #include "base/sha256.h"
+#include "data/check.h"
 #include "data/generator.h"
 #include "data/problem_file.h"
 
@@ -111,41 +111,15 @@ Status ReadHeldOut(const RunConfig& c, std::vector<Problem>& held_out, std::vect
 }
 
 // Texts that occur in two sets which must be disjoint.
-void CheckDisjoint(const std::vector<std::pair<std::string, const std::vector<Problem>*>>& sets,
-                   std::vector<std::string>& wrongs) {
-  std::map<std::string, std::pair<std::string, std::string>> seen;  // text -> kind, id
-  for (const auto& [kind, problems] : sets) {
-    for (const Problem& problem : *problems) {
-      const auto [entry, fresh] =
-          seen.emplace(NormalisedText(problem), std::pair(kind, problem.id));
-      if (!fresh && entry->second.first != kind && wrongs.size() < 10) {
-        wrongs.push_back(
-            fmt::format("\"{}\" of the {} data has the same text as \"{}\" of the {} data",
-                        problem.id, kind, entry->second.second, entry->second.first));
-      }
-    }
+void CheckDisjoint(const std::vector<NamedProblems>& sets, std::vector<std::string>& wrongs) {
+  for (const SharedProblem& shared : FindShared(sets)) {
+    if (shared.set_a == shared.set_b || wrongs.size() >= 10) continue;
+    wrongs.push_back(fmt::format("\"{}\" of the {} data has the same text as \"{}\" of the {} data",
+                                 shared.id_b, shared.set_b, shared.id_a, shared.set_a));
   }
 }
 
 }  // namespace
-
-std::string NormalisedText(const Problem& problem) {
-  std::string text = problem.question;
-  for (const ChatMessage& message : problem.messages) text += " " + message.content;
-  std::string out;
-  bool space = false;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || byte >= 0x80) {
-      if (space && !out.empty()) out += ' ';
-      out += static_cast<char>(std::tolower(byte));
-      space = false;
-    } else {
-      space = true;
-    }
-  }
-  return out;
-}
 
 Result<RunData> MakeRunData(const RunConfig& c) {
   std::vector<std::string> wrongs;
@@ -169,10 +143,10 @@ Result<RunData> MakeRunData(const RunConfig& c) {
   if (!read && read.error().code == ErrorCode::kBadFile) return tl::unexpected<Error>(read.error());
   if (!read) wrongs.push_back(read.error().message);
 
-  std::vector<std::pair<std::string, const std::vector<Problem>*>> sets;
-  for (const auto& entry : data.train) sets.emplace_back("training", &entry.second.problems());
-  sets.emplace_back("validation and gate", &held_out);
-  sets.emplace_back("test", &test);
+  std::vector<NamedProblems> sets;
+  for (const auto& entry : data.train) sets.push_back({"training", &entry.second.problems()});
+  sets.push_back({"validation and gate", &held_out});
+  sets.push_back({"test", &test});
   CheckDisjoint(sets, wrongs);
   if (!wrongs.empty()) {
     return Usage(fmt::format("data: {} problem{}\n  {}", wrongs.size(),

@@ -26,7 +26,4 @@ struct RunData {
 // reported at once.
 Result<RunData> MakeRunData(const RunConfig& config);
 
-// Lower case, single spaces, punctuation dropped: two texts that agree are the same problem.
-std::string NormalisedText(const Problem& problem);
-
 }  // namespace pawl
