@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "base/file.h"
+#include "stats/intervals.h"
 
 namespace pawl {
 namespace {
@@ -15,29 +15,28 @@ Json IntervalJson(const std::optional<Interval>& interval) {
   return interval ? Json::array({interval->low, interval->high}) : Json();
 }
 
-// Accuracy of strict or flexible grading over all samples.
-double Share(const Evaluation& evaluation, bool AnswerRecord::*flag) {
-  double sum = 0;
+// Accuracy of strict or flexible grading over all answers.
+double ShareOf(const Evaluation& evaluation, bool AnswerRecord::*flag) {
+  double right = 0;
   for (const ProblemRecord& problem : evaluation.problems) {
-    double right = 0;
     for (const AnswerRecord& answer : problem.samples) right += answer.*flag ? 1 : 0;
-    if (!problem.samples.empty()) sum += right / static_cast<double>(problem.samples.size());
   }
-  return evaluation.problems.empty() ? 0 : sum / static_cast<double>(evaluation.problems.size());
+  return evaluation.Answers() == 0 ? 0 : right / static_cast<double>(evaluation.Answers());
 }
 
-// The answer that most samples agree on is right; ties go to the answer seen first.
+// Whether the answer that most samples agree on is right; the one seen first of equals.  Samples
+// without an answer do not vote.
 bool MajorityRight(const ProblemRecord& problem) {
   std::map<std::string, int> votes;
+  for (const AnswerRecord& answer : problem.samples) {
+    if (answer.extracted) ++votes[*answer.extracted];
+  }
   int best = 0;
   bool right = false;
-  for (const AnswerRecord& answer : problem.samples) ++votes[answer.extracted.value_or("")];
   for (const AnswerRecord& answer : problem.samples) {
-    const int count = votes[answer.extracted.value_or("")];
-    if (count > best) {
-      best = count;
-      right = answer.correct;
-    }
+    if (!answer.extracted || votes[*answer.extracted] <= best) continue;
+    best = votes[*answer.extracted];
+    right = answer.correct;
   }
   return right;
 }
@@ -45,10 +44,8 @@ bool MajorityRight(const ProblemRecord& problem) {
 Json PerLevel(const Evaluation& evaluation) {
   std::map<int, std::pair<double, int>> levels;
   for (const ProblemRecord& problem : evaluation.problems) {
-    if (!problem.level || problem.samples.empty()) continue;
-    double right = 0;
-    for (const AnswerRecord& answer : problem.samples) right += answer.correct ? 1 : 0;
-    levels[*problem.level].first += right / static_cast<double>(problem.samples.size());
+    if (!problem.level) continue;
+    levels[*problem.level].first += problem.Share();
     levels[*problem.level].second += 1;
   }
   Json json = Json::object();
@@ -58,34 +55,49 @@ Json PerLevel(const Evaluation& evaluation) {
   return json;
 }
 
+// Fields for several answers a problem.
+void AddSampled(const Evaluation& evaluation, int samples, Json& summary) {
+  const auto n = static_cast<double>(evaluation.problems.size());
+  const auto interval = TInterval(evaluation.Shares());
+  summary["interval95"] = interval ? IntervalJson(interval->interval) : Json();
+  summary["pass_at_k"] = Json::object();
+  for (int k = 1; k <= samples; k *= 2) {
+    double sum = 0;
+    for (const ProblemRecord& problem : evaluation.problems) {
+      sum += PassAtK(static_cast<long long>(problem.samples.size()),
+                     static_cast<long long>(problem.Right()), k)
+                 .value_or(0);
+    }
+    summary["pass_at_k"][std::to_string(k)] = sum / n;
+  }
+  const auto majority = static_cast<double>(
+      std::count_if(evaluation.problems.begin(), evaluation.problems.end(), MajorityRight));
+  summary["majority_accuracy"] = majority / n;
+}
+
 Json SummaryJson(const Evaluation& evaluation, const EvaluateSettings& settings,
                  const BenchFacts& facts) {
-  double seconds = 0, answers = 0, majority = 0, any = 0, empty = 0, tokens = 0;
+  double seconds = 0, empty = 0;
   for (const ProblemRecord& problem : evaluation.problems) {
-    bool hit = false;
     for (const AnswerRecord& answer : problem.samples) {
       seconds += answer.seconds;
-      answers += 1;
-      tokens += answer.tokens;
       empty += answer.completion.empty() ? 1 : 0;
-      hit = hit || answer.correct;
     }
-    any += hit ? 1 : 0;
-    majority += MajorityRight(problem) ? 1 : 0;
   }
-  const auto total = evaluation.problems.size();
-  const double n = static_cast<double>(total);
-  const auto correct = evaluation.CorrectProblems();
+  const auto right = static_cast<long long>(evaluation.CorrectAnswers());
+  const auto total = static_cast<long long>(evaluation.Answers());
+  const auto mean = [&](double sum) {
+    return total > 0 ? Json(sum / static_cast<double>(total)) : Json();
+  };
   const GenerationStats& stats = evaluation.stats;
   Json summary;
-  summary["correct"] = correct;
+  summary["correct"] = right;
   summary["total"] = total;
-  summary["accuracy"] = evaluation.Accuracy();
-  summary["wilson95"] =
-      IntervalJson(Wilson(static_cast<long long>(correct), static_cast<long long>(total)));
-  summary["strict_accuracy"] = Share(evaluation, &AnswerRecord::strict);
-  summary["flexible_accuracy"] = Share(evaluation, &AnswerRecord::flexible);
-  summary["mean_generation_seconds"] = answers > 0 ? Json(seconds / answers) : Json();
+  summary["accuracy"] = mean(static_cast<double>(right));
+  summary["wilson95"] = IntervalJson(Wilson(right, total));
+  summary["strict_accuracy"] = ShareOf(evaluation, &AnswerRecord::strict);
+  summary["flexible_accuracy"] = ShareOf(evaluation, &AnswerRecord::flexible);
+  summary["mean_generation_seconds"] = mean(seconds);
   summary["tokens_per_second"] =
       stats.decode_seconds > 0 ? Json(static_cast<double>(stats.new_tokens) / stats.decode_seconds)
                                : Json();
@@ -93,21 +105,11 @@ Json SummaryJson(const Evaluation& evaluation, const EvaluateSettings& settings,
   summary["peak_rss_bytes"] = facts.peak_rss_bytes;
   summary["model_bytes"] = facts.model_bytes;
   summary["truncated_fraction"] = evaluation.TruncatedFraction();
-  summary["mean_tokens"] = answers > 0 ? Json(tokens / answers) : Json();
-  summary["empty_fraction"] = answers > 0 ? Json(empty / answers) : Json();
+  summary["problems"] = evaluation.problems.size();
+  summary["mean_tokens"] = total > 0 ? Json(evaluation.MeanTokens()) : Json();
+  summary["empty_fraction"] = mean(empty);
   summary["levels"] = PerLevel(evaluation);
-  if (settings.samples > 1) {
-    summary["pass_at_k"] = n > 0 ? Json(any / n) : Json();
-    summary["majority_accuracy"] = n > 0 ? Json(majority / n) : Json();
-    std::vector<double> means;
-    for (const auto& [id, samples] : evaluation.OutcomesById()) {
-      double right = 0;
-      for (const bool ok : samples) right += ok ? 1 : 0;
-      means.push_back(right / static_cast<double>(samples.size()));
-    }
-    const auto interval = TInterval(means);
-    summary["interval95"] = interval ? IntervalJson(interval->interval) : Json();
-  }
+  if (settings.samples > 1 && total > 0) AddSampled(evaluation, settings.samples, summary);
   summary["prefill_seconds"] = stats.prefill_seconds;
   summary["decode_seconds"] = stats.decode_seconds;
   summary["batch"] = settings.max_batch;
@@ -140,6 +142,27 @@ Json ProblemRecordJson(const ProblemRecord& record) {
   return json;
 }
 
+namespace {
+
+Result<AnswerRecord> ParseAnswer(const Json& sample, const std::string& place) {
+  AnswerRecord answer;
+  PAWL_ASSIGN(answer.completion, JsonString(sample, "completion", place));
+  if (sample.contains("extracted") && sample.at("extracted").is_string()) {
+    answer.extracted = sample.at("extracted").get<std::string>();
+  }
+  PAWL_ASSIGN(answer.correct, JsonBool(sample, "correct", place));
+  PAWL_ASSIGN(answer.strict, JsonBool(sample, "strict", place));
+  PAWL_ASSIGN(answer.flexible, JsonBool(sample, "flexible", place));
+  PAWL_ASSIGN(const long long tokens, JsonInt(sample, "tokens", place));
+  answer.tokens = static_cast<int>(tokens);
+  PAWL_ASSIGN(answer.seconds, JsonNumber(sample, "seconds", place));
+  PAWL_ASSIGN(const std::string reason, JsonString(sample, "finish_reason", place));
+  answer.finish_reason = reason == "stop" ? FinishReason::kStop : FinishReason::kLength;
+  return answer;
+}
+
+}  // namespace
+
 Result<ProblemRecord> ParseProblemRecord(const Json& json, const std::string& place) {
   ProblemRecord record;
   PAWL_ASSIGN(record.id, JsonString(json, "id", place));
@@ -152,19 +175,7 @@ Result<ProblemRecord> ParseProblemRecord(const Json& json, const std::string& pl
     return BadFile(place + ": \"samples\" must be a list");
   }
   for (const Json& sample : json.at("samples")) {
-    AnswerRecord answer;
-    PAWL_ASSIGN(answer.completion, JsonString(sample, "completion", place));
-    if (sample.contains("extracted") && sample.at("extracted").is_string()) {
-      answer.extracted = sample.at("extracted").get<std::string>();
-    }
-    PAWL_ASSIGN(answer.correct, JsonBool(sample, "correct", place));
-    PAWL_ASSIGN(answer.strict, JsonBool(sample, "strict", place));
-    PAWL_ASSIGN(answer.flexible, JsonBool(sample, "flexible", place));
-    PAWL_ASSIGN(const long long tokens, JsonInt(sample, "tokens", place));
-    answer.tokens = static_cast<int>(tokens);
-    PAWL_ASSIGN(answer.seconds, JsonNumber(sample, "seconds", place));
-    PAWL_ASSIGN(const std::string reason, JsonString(sample, "finish_reason", place));
-    answer.finish_reason = reason == "stop" ? FinishReason::kStop : FinishReason::kLength;
+    PAWL_ASSIGN(AnswerRecord answer, ParseAnswer(sample, place));
     record.samples.push_back(std::move(answer));
   }
   return record;
@@ -203,18 +214,31 @@ std::string BenchMarkdown(const Json& bench, const std::string& title) {
   const auto percent = [](const Json& x) {
     return x.is_null() ? std::string("-") : fmt::format("{:.1f} %", 100 * x.get<double>());
   };
+  const auto range = [&](const Json& x) {
+    return x.is_null() ? std::string("-") : percent(x[0]) + " to " + percent(x[1]);
+  };
   std::string text = fmt::format("# {}\n\n| measure | value |\n|---|---|\n", title);
-  text += fmt::format("| problems | {} |\n", s.at("total").get<std::size_t>());
+  text += fmt::format("| problems | {} |\n", s.at("problems").get<std::size_t>());
+  text += fmt::format("| right answers | {} of {} |\n", s.at("correct").get<long long>(),
+                      s.at("total").get<long long>());
   text += fmt::format("| accuracy | {} |\n", percent(s.at("accuracy")));
-  if (!s.at("wilson95").is_null()) {
-    text += fmt::format("| 95 % interval (first answer, Wilson) | {} to {} |\n",
-                        percent(s.at("wilson95")[0]), percent(s.at("wilson95")[1]));
+  if (s.contains("interval95")) {
+    text += fmt::format("| 95 % interval (over problems) | {} |\n", range(s.at("interval95")));
+  } else {
+    text += fmt::format("| 95 % interval (Wilson) | {} |\n", range(s.at("wilson95")));
   }
   text += fmt::format("| strict / flexible | {} / {} |\n", percent(s.at("strict_accuracy")),
                       percent(s.at("flexible_accuracy")));
   for (const auto& [level, values] : s.at("levels").items()) {
     text += fmt::format("| level {} | {} of {} |\n", level, percent(values.at("accuracy")),
                         values.at("total").get<int>());
+  }
+  const Json pass_at_k = s.value("pass_at_k", Json::object());
+  for (const auto& [k, value] : pass_at_k.items()) {
+    text += fmt::format("| pass@{} | {} |\n", k, percent(value));
+  }
+  if (s.contains("majority_accuracy")) {
+    text += fmt::format("| majority vote | {} |\n", percent(s.at("majority_accuracy")));
   }
   text += fmt::format("| truncated | {} |\n", percent(s.at("truncated_fraction")));
   if (!s.at("tokens_per_second").is_null()) {

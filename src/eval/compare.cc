@@ -1,51 +1,46 @@
+#include "eval/compare.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/file.h"
-#include "eval/bench.h"
 
 namespace pawl {
 namespace {
 
 Json Optional(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
-// Ids of problems won and lost, with both answers side by side where the files have them.
+double Share(const std::vector<bool>& samples) {
+  return static_cast<double>(std::count(samples.begin(), samples.end(), true)) /
+         static_cast<double>(samples.size());
+}
+
+// Problems won or lost, with both answers side by side where the files have them.
 Json Examples(const BenchFile& baseline, const BenchFile& candidate, bool won) {
-  const auto first_text = [](const BenchFile& file, const std::string& id) -> Json {
-    for (const Json& problem : file.problems) {
-      if (problem.value("id", "") != id || problem.at("samples").empty()) continue;
-      const Json& sample = problem.at("samples")[0];
-      return sample.contains("completion") ? sample.at("completion") : Json();
-    }
-    return {};
+  const auto completion = [](const BenchFile& file, const std::string& id) {
+    const auto found = file.completions.find(id);
+    return found == file.completions.end() ? Json() : found->second;
   };
   Json list = Json::array();
-  for (const auto& [id, base] : baseline.outcomes) {
-    const auto right = [](const std::vector<bool>& v) {
-      return std::count(v.begin(), v.end(), true);
-    };
-    const auto& other = candidate.outcomes.at(id);
-    const double a = static_cast<double>(right(base)) /
-                     static_cast<double>(std::max<std::size_t>(1, base.size()));
-    const double b = static_cast<double>(right(other)) /
-                     static_cast<double>(std::max<std::size_t>(1, other.size()));
+  for (const auto& [id, samples] : baseline.outcomes) {
+    const double a = Share(samples), b = Share(candidate.outcomes.at(id));
     if (won ? b <= a : b >= a) continue;
     list.push_back({{"id", id},
-                    {"baseline", first_text(baseline, id)},
-                    {"candidate", first_text(candidate, id)}});
+                    {"baseline", completion(baseline, id)},
+                    {"candidate", completion(candidate, id)}});
   }
   return list;
 }
 
 Status CheckSameSettings(const BenchFile& a, const BenchFile& b) {
   for (const char* key : {"data_sha256", "prompt_sha256", "reward"}) {
-    if (!a.settings.contains(key) || !b.settings.contains(key)) continue;
-    if (a.settings.at(key) != b.settings.at(key)) {
-      return Usage(fmt::format(
-          "{} and {}: {} differs: {} and {}; compare results of one problem set, "
-          "prompt and grader",
-          a.name, b.name, key, WriteJson(a.settings.at(key)), WriteJson(b.settings.at(key))));
+    const Json left = a.settings.value(key, Json()), right = b.settings.value(key, Json());
+    if (!left.is_null() && !right.is_null() && left != right) {
+      return Usage(
+          fmt::format("{} and {}: {} differs: {} and {}; compare results of one problem set, "
+                      "prompt and grader",
+                      a.name, b.name, key, WriteJson(left), WriteJson(right)));
     }
   }
   return {};
@@ -88,9 +83,23 @@ std::string Words(const Json& pair) {
   std::string text = fmt::format("not distinguishable at n = {}: {:+.1f} points",
                                  pair.at("problems").get<std::size_t>(), points);
   if (!pair.at("mde").is_null()) {
-    text += fmt::format("; {:.0f} points would be needed", 100 * pair.at("mde").get<double>());
+    text += fmt::format("; {:.1f} points would be seen 8 times in 10",
+                        100 * pair.at("mde").get<double>());
   }
   return text;
+}
+
+// "  won: a, b, c and 4 more", or nothing.
+std::string Named(const char* what, const Json& examples) {
+  constexpr std::size_t kShown = 8;
+  if (examples.empty()) return "";
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < std::min(kShown, examples.size()); ++i) {
+    ids.push_back(examples[i].at("id").get<std::string>());
+  }
+  std::string text = fmt::format("  {}: {}", what, fmt::join(ids, ", "));
+  if (examples.size() > kShown) text += fmt::format(" and {} more", examples.size() - kShown);
+  return text + "\n";
 }
 
 }  // namespace
@@ -98,26 +107,36 @@ std::string Words(const Json& pair) {
 Result<BenchFile> ReadBenchFile(const std::filesystem::path& path) {
   PAWL_ASSIGN(const std::string text, ReadFile(path));
   PAWL_ASSIGN(const Json json, ParseJson(text, path.string()));
+  return ParseBenchFile(json, path.string());
+}
+
+Result<BenchFile> ParseBenchFile(const Json& document, const std::string& name) {
   BenchFile file;
-  file.name = path.string();
-  if (!json.is_object() || !json.contains("problems") || !json.at("problems").is_array()) {
-    return BadFile(path.string() + ": expected bench results with a list \"problems\"");
+  file.name = name;
+  if (!document.is_object() || !document.contains("problems") ||
+      !document.at("problems").is_array()) {
+    return BadFile(name + ": expected bench results, an object with a list \"problems\"");
   }
-  file.summary = json.value("summary", Json::object());
-  file.settings = json.value("settings", Json::object());
-  file.problems = json.at("problems");
-  for (std::size_t i = 0; i < file.problems.size(); ++i) {
-    const Json& problem = file.problems[i];
-    const std::string place = fmt::format("{}: problem {}", path.string(), i);
-    PAWL_ASSIGN(const std::string id, JsonString(problem, "id", place));
-    if (!problem.contains("samples") || !problem.at("samples").is_array()) {
-      return BadFile(place + ": \"samples\" must be a list");
+  for (const auto& [key, part] :
+       {std::pair("summary", &file.summary), std::pair("settings", &file.settings)}) {
+    if (document.contains(key) && document.at(key).is_object()) *part = document.at(key);
+  }
+  const Json& problems = document.at("problems");
+  if (problems.empty()) return BadFile(name + ": no problems, need at least one");
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    const std::string place = fmt::format("{}: problem {}", name, i);
+    PAWL_ASSIGN(const std::string id, JsonString(problems[i], "id", place));
+    if (!problems[i].contains("samples") || !problems[i].at("samples").is_array() ||
+        problems[i].at("samples").empty()) {
+      return BadFile(place + ": \"samples\" must be a list of at least one answer");
     }
     std::vector<bool> outcomes;
-    for (const Json& sample : problem.at("samples")) {
+    for (const Json& sample : problems[i].at("samples")) {
       PAWL_ASSIGN(const bool correct, JsonBool(sample, "correct", place));
       outcomes.push_back(correct);
     }
+    const Json& first = problems[i].at("samples")[0];
+    if (first.contains("completion")) file.completions[id] = first.at("completion");
     if (!file.outcomes.emplace(id, std::move(outcomes)).second) {
       return BadFile(fmt::format("{}: id \"{}\" occurs twice", place, id));
     }
@@ -173,7 +192,7 @@ std::string CompareText(const Json& comparison) {
                           pair.at("mcnemar_exact_p").get<double>(),
                           pair.at("mcnemar_mid_p").get<double>());
     }
-    text += "\n";
+    text += "\n" + Named("won", pair.at("won")) + Named("lost", pair.at("lost"));
   }
   return text;
 }

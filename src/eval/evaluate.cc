@@ -1,17 +1,55 @@
 #include "eval/evaluate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <memory>
+
+#include "eval/stop_text.h"
 
 namespace pawl {
 
+std::vector<std::string> Problems(const EvaluateSettings& settings) {
+  std::vector<std::string> problems;
+  if (settings.samples < 1) {
+    problems.push_back(fmt::format("samples: {}, expected 1 or more", settings.samples));
+  }
+  if (settings.greedy && settings.samples > 1) {
+    problems.push_back(
+        fmt::format("samples: {} greedy answers would all be the same, expected 1 or sampling",
+                    settings.samples));
+  }
+  if (std::count(settings.stop.begin(), settings.stop.end(), "") > 0) {
+    problems.push_back("stop: an empty text, expected at least one character");
+  }
+  return problems;
+}
+
+std::size_t ProblemRecord::Right() const {
+  return static_cast<std::size_t>(std::count_if(
+      samples.begin(), samples.end(), [](const AnswerRecord& answer) { return answer.correct; }));
+}
+
+double ProblemRecord::Share() const {
+  return samples.empty() ? 0 : static_cast<double>(Right()) / static_cast<double>(samples.size());
+}
+
 double Evaluation::Accuracy() const {
   double sum = 0;
-  for (const ProblemRecord& problem : problems) {
-    double right = 0;
-    for (const AnswerRecord& answer : problem.samples) right += answer.correct ? 1 : 0;
-    if (!problem.samples.empty()) sum += right / static_cast<double>(problem.samples.size());
-  }
+  for (const ProblemRecord& problem : problems) sum += problem.Share();
   return problems.empty() ? 0 : sum / static_cast<double>(problems.size());
+}
+
+std::size_t Evaluation::Answers() const {
+  std::size_t count = 0;
+  for (const ProblemRecord& problem : problems) count += problem.samples.size();
+  return count;
+}
+
+std::size_t Evaluation::CorrectAnswers() const {
+  std::size_t count = 0;
+  for (const ProblemRecord& problem : problems) count += problem.Right();
+  return count;
 }
 
 std::size_t Evaluation::CorrectProblems() const {
@@ -22,14 +60,27 @@ std::size_t Evaluation::CorrectProblems() const {
 }
 
 double Evaluation::TruncatedFraction() const {
-  double cut = 0, all = 0;
+  double cut = 0;
   for (const ProblemRecord& problem : problems) {
     for (const AnswerRecord& answer : problem.samples) {
       cut += answer.finish_reason == FinishReason::kLength ? 1 : 0;
-      all += 1;
     }
   }
-  return all > 0 ? cut / all : 0;
+  return Answers() > 0 ? cut / static_cast<double>(Answers()) : 0;
+}
+
+double Evaluation::MeanTokens() const {
+  double tokens = 0;
+  for (const ProblemRecord& problem : problems) {
+    for (const AnswerRecord& answer : problem.samples) tokens += answer.tokens;
+  }
+  return Answers() > 0 ? tokens / static_cast<double>(Answers()) : 0;
+}
+
+std::vector<double> Evaluation::Shares() const {
+  std::vector<double> shares;
+  for (const ProblemRecord& problem : problems) shares.push_back(problem.Share());
+  return shares;
 }
 
 Outcomes Evaluation::OutcomesById() const {
@@ -42,56 +93,45 @@ Outcomes Evaluation::OutcomesById() const {
   return outcomes;
 }
 
-std::string CompletionText(const Tokenizer& tokenizer, std::span<const std::int32_t> ids,
-                           std::span<const std::string> stop) {
-  std::string text = tokenizer.Decode(ids, true);
-  std::size_t end = text.size();
-  for (const std::string& mark : stop) end = std::min(end, text.find(mark));
-  text.resize(std::min(end, text.size()));
-  return text;
-}
-
 namespace {
 
-const Reward& StrictReward() {
-  static const std::unique_ptr<Reward> reward = std::move(*MakeReward({"gsm8k-strict"}));
-  return *reward;
-}
-const Reward& FlexibleReward() {
-  static const std::unique_ptr<Reward> reward = std::move(*MakeReward({"gsm8k-flexible"}));
-  return *reward;
+// The reward asked for, and the two that every result reports so that it compares with published
+// ones.
+struct Graders {
+  const Reward& asked;
+  std::unique_ptr<Reward> strict, flexible;
+};
+
+Result<Graders> MakeGraders(const Reward& asked) {
+  PAWL_ASSIGN(auto strict, MakeReward({"gsm8k-strict"}));
+  PAWL_ASSIGN(auto flexible, MakeReward({"gsm8k-flexible"}));
+  return Graders{asked, std::move(strict), std::move(flexible)};
 }
 
-AnswerRecord Judge(const Completion& completion, const Problem& problem, const Tokenizer& tokenizer,
-                   const Reward& reward, std::span<const std::string> stop) {
+AnswerRecord Judge(const Completion& completion, const Problem& problem, const StopTexts& stop,
+                   const Graders& graders) {
   AnswerRecord record;
-  record.completion = CompletionText(tokenizer, completion.ids, stop);
-  const AnswerText text{record.completion, completion.finish_reason == FinishReason::kLength,
-                        static_cast<int>(completion.ids.size())};
-  const Graded graded = reward.Grade(text, problem);
-  record.extracted = graded.extracted;
-  record.correct = graded.correct;
-  record.strict = StrictReward().Grade(text, problem).correct;
-  record.flexible = FlexibleReward().Grade(text, problem).correct;
-  record.tokens = text.tokens;
+  record.completion = stop.Cut(completion.ids);
+  record.tokens = static_cast<int>(completion.ids.size());
   record.seconds = completion.seconds;
   record.finish_reason = completion.finish_reason;
+  const AnswerText text{record.completion, completion.finish_reason == FinishReason::kLength,
+                        record.tokens};
+  const Graded graded = graders.asked.Grade(text, problem);
+  record.extracted = graded.extracted;
+  record.correct = graded.correct;
+  record.strict = graders.strict->Grade(text, problem).correct;
+  record.flexible = graders.flexible->Grade(text, problem).correct;
   return record;
 }
 
-// Where text stops a completion: only the last few tokens can have made a new match.
-std::function<bool(std::size_t, std::size_t, std::span<const std::int32_t>)> StopCheck(
-    const Tokenizer& tokenizer, const std::vector<std::string>& stop) {
-  if (stop.empty()) return nullptr;
-  std::size_t longest = 0;
-  for (const std::string& mark : stop) longest = std::max(longest, mark.size());
-  return [&tokenizer, &stop, longest](std::size_t, std::size_t, std::span<const std::int32_t> ids) {
-    const std::size_t tail = std::min(ids.size(), longest + 4);
-    const std::string text = tokenizer.Decode(ids.last(tail), true);
-    return std::any_of(stop.begin(), stop.end(), [&](const std::string& mark) {
-      return text.find(mark) != std::string::npos;
-    });
-  };
+ProblemRecord EmptyRecord(const Problem& problem) {
+  const bool chat = problem.question.empty() && !problem.messages.empty();
+  return {problem.id,
+          problem.level,
+          chat ? problem.messages.back().content : problem.question,
+          problem.answer,
+          {}};
 }
 
 }  // namespace
@@ -100,35 +140,53 @@ Result<Evaluation> Evaluate(const Policy& policy, const Tokenizer& tokenizer,
                             const PromptBuilder& prompts, std::span<const Problem> problems,
                             const Reward& reward, const EvaluateSettings& settings,
                             const Compute& compute, const EvaluateHooks& hooks) {
+  if (const auto wrong = Problems(settings); !wrong.empty()) {
+    return Usage(fmt::format("{}", fmt::join(wrong, "; ")));
+  }
+  PAWL_ASSIGN(const Graders graders, MakeGraders(reward));
+  const StopTexts stop(tokenizer, settings.stop);
   SamplingConfig sampling;
   sampling.greedy = settings.greedy;
   sampling.temperature = settings.temperature;
-  sampling.record_temperature = 1.0;
   sampling.seed = settings.seed;
   sampling.max_new_tokens = settings.max_new_tokens;
-  sampling.stop_ids = policy.model.stop_ids;
+
+  std::vector<std::optional<ProblemRecord>> records(problems.size());
   std::vector<GenerationRequest> requests;
+  std::vector<std::size_t> indices;  // of the requests
   for (std::size_t i = 0; i < problems.size(); ++i) {
+    if (hooks.known) records[i] = hooks.known(i);
+    if (records[i]) continue;
     PAWL_ASSIGN(std::vector<std::int32_t> ids, prompts.Ids(problems[i]));
     requests.push_back({std::move(ids), settings.first_item + i, settings.samples, 0});
+    indices.push_back(i);
   }
-  Evaluation evaluation;
+
+  Status status;
   GenerationOptions options;
   options.max_batch = settings.max_batch;
-  options.stop = StopCheck(tokenizer, settings.stop);
-  options.cancelled = hooks.cancelled;
+  if (!stop.empty()) {
+    options.stop = [&](std::size_t, std::size_t, std::span<const std::int32_t> ids) {
+      return stop.Completes(ids);
+    };
+  }
+  options.cancelled = [&] { return !status || (hooks.cancelled && hooks.cancelled()); };
   options.done = [&](std::size_t request, std::span<const Completion> completions) {
-    const Problem& problem = problems[request];
-    ProblemRecord record{problem.id, problem.level, problem.question, problem.answer, {}};
+    const std::size_t index = indices[request];
+    ProblemRecord record = EmptyRecord(problems[index]);
     for (const Completion& completion : completions) {
-      record.samples.push_back(Judge(completion, problem, tokenizer, reward, settings.stop));
+      record.samples.push_back(Judge(completion, problems[index], stop, graders));
     }
-    evaluation.problems.push_back(std::move(record));
-    if (hooks.done) hooks.done(evaluation.problems.back());
+    records[index] = std::move(record);
+    if (hooks.done && status) status = hooks.done(index, *records[index]);
   };
-  PAWL_ASSIGN(const auto ignored,
-              Generate(policy, compute, requests, sampling, options, &evaluation.stats));
-  static_cast<void>(ignored);
+  Evaluation evaluation;
+  auto generated = Generate(policy, compute, requests, sampling, options, &evaluation.stats);
+  if (!generated) return tl::unexpected(generated.error());
+  PAWL_TRY(status);
+  for (std::optional<ProblemRecord>& record : records) {
+    if (record) evaluation.problems.push_back(std::move(*record));
+  }
   evaluation.cancelled = evaluation.problems.size() < problems.size();
   return evaluation;
 }
