@@ -56,8 +56,10 @@ void AddBias(const Compute& compute, std::span<const float> bias, IndexRange row
   }
 }
 
+// y_column: where the first panel's sums go in y.
 void ForwardPart(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
-                 Output output, MatrixView<float> y, IndexRange rows, IndexRange panels) {
+                 Output output, MatrixView<float> y, std::size_t y_column, IndexRange rows,
+                 IndexRange panels) {
   const bool bf16 = w.type() == WeightType::kBf16;
   const std::size_t step = bf16 ? 16 : 32;
   const std::size_t k = w.k();
@@ -73,13 +75,36 @@ void ForwardPart(const Compute& compute, MatrixView<const float> x, const Packed
                  : static_cast<const void*>(w.PanelF32(panels.begin) + s * step);
       p.w_step = step;
       p.w_panel = k * step;
-      p.c = y.row(r) + panels.begin * kPanelColumns;
+      p.c = y.row(r) + y_column;
       p.c_row = y.stride();
       p.rows = std::min(kRowBlock, rows.end - r);
       p.columns = std::min(panels.size() * kPanelColumns, w.n() - panels.begin * kPanelColumns);
       p.steps = std::min(step_block, k - s);
       p.from_zero = output == Output::kWrite && s == 0;
       bf16 ? compute.kernels.product_bf16(p) : compute.kernels.product_f32(p);
+    }
+  }
+}
+
+// Sums of a block of rows and four panels go to scratch, which stays in the first-level cache, and
+// join y from there.
+void ScaledPart(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
+                float scale, MatrixView<float> y, IndexRange rows, IndexRange panels) {
+  constexpr std::size_t kPanels = 4, kRows = 4 * kRowTile;
+  float* sums = ThreadScratch(ScratchSlot::kFirst, kRows * kPanels * kPanelColumns);
+  for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
+    const std::size_t count = std::min(kRows, rows.end - r);
+    for (std::size_t p = panels.begin; p < panels.end; p += kPanels) {
+      const std::size_t column = p * kPanelColumns;
+      const std::size_t width =
+          std::min(std::min(panels.end, p + kPanels) * kPanelColumns, w.n()) - column;
+      const MatrixView<float> block(sums, count, kPanels * kPanelColumns);
+      ForwardPart(compute, x.Rows(r, count), w, Output::kWrite, block, 0, {0, count},
+                  {p, std::min(panels.end, p + kPanels)});
+      for (std::size_t i = 0; i < count; ++i) {
+        compute.kernels.add_scaled(scale, sums + i * kPanels * kPanelColumns, y.row(r + i) + column,
+                                   width);
+      }
     }
   }
 }
@@ -168,10 +193,20 @@ void LinearForward(const Compute& compute, MatrixView<const float> x, const Pack
   }
   SplitGrid(compute, x.rows(), w.panels(), x.rows() * w.n() * w.k(),
             [&](IndexRange rows, IndexRange panels) {
-              ForwardPart(compute, x, w, output, y, rows, panels);
+              ForwardPart(compute, x, w, output, y, panels.begin * kPanelColumns, rows, panels);
               const IndexRange columns{panels.begin * kPanelColumns,
                                        std::min(panels.end * kPanelColumns, w.n())};
               AddBias(compute, bias, rows, columns, y);
+            });
+}
+
+void LinearForwardScaled(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
+                         float scale, MatrixView<float> y) {
+  PAWL_CHECK(x.cols() == w.k() && y.cols() == w.n() && x.rows() == y.rows());
+  if (x.rows() == 0 || w.n() == 0 || w.k() == 0) return;
+  SplitGrid(compute, x.rows(), w.panels(), x.rows() * w.n() * w.k(),
+            [&](IndexRange rows, IndexRange panels) {
+              ScaledPart(compute, x, w, scale, y, rows, panels);
             });
 }
 

@@ -15,6 +15,11 @@ enum class Output { kWrite, kAdd };
 void LinearForward(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
                    std::span<const float> bias, Output output, MatrixView<float> y);
 
+// y[m,n] = fma(scale, sum_k x[m,k] w[n,k], y[m,n]), the sum from 0 as above: LoRA's B (A x) joins
+// the base product without a matrix of its own.
+void LinearForwardScaled(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
+                         float scale, MatrixView<float> y);
+
 // dx[m,k] = (0 or dx[m,k]) + sum_n dy[m,n] w[n,k], n ascending.  dy [M,N], dx [M,K].
 void LinearBackwardInput(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
                          Output output, MatrixView<float> dx);

@@ -75,7 +75,7 @@ struct SequenceSlice {
 
 struct Scratch::Buffers {
   // Forward and backward.
-  RowBuffer x, y, normed, qkv, attention, gate_up, activated, lora_u, lora_t;
+  RowBuffer x, y, normed, qkv, attention, gate_up, activated, lora_u;
   std::vector<std::uint32_t> positions;
   std::vector<SequenceSlice> batch, slices;  // the whole batch; the block of rows at hand
   std::vector<AttentionRows> attention_rows;

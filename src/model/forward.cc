@@ -81,25 +81,24 @@ void LayerForward(const Pass& pass, std::size_t layer, const LayerViews& v) {
   const ModelConfig& config = pass.policy.model.config;
   const LayerWeights& weights = pass.policy.model.weights.layers[layer];
   MatrixView<float> normed = pass.buffers.normed.Shape(pass.rows, config.hidden_size);
-  MatrixView<float> t = pass.buffers.lora_t.view();
 
   RmsNormForward(compute, v.input, weights.input_norm.span(), config.rms_norm_eps, normed,
                  v.input_rstd);
   LinearForward(compute, normed, weights.qkv, weights.qkv_bias.span(), Output::kWrite, v.qkv);
-  LoraForward(compute, pass.Branch(layer, LoraGroup::kQkv), normed, v.lora_u, t, v.qkv);
+  LoraForward(compute, pass.Branch(layer, LoraGroup::kQkv), normed, v.lora_u, v.qkv);
   Attend(pass, layer, v);
   LinearForward(compute, v.attention, weights.o, weights.o_bias.span(), Output::kWrite, v.middle);
-  LoraForward(compute, pass.Branch(layer, LoraGroup::kO), v.attention, v.lora_u, t, v.middle);
+  LoraForward(compute, pass.Branch(layer, LoraGroup::kO), v.attention, v.lora_u, v.middle);
   AddRows(compute, v.input, v.middle);
 
   RmsNormForward(compute, v.middle, weights.post_attention_norm.span(), config.rms_norm_eps, normed,
                  v.middle_rstd);
   LinearForward(compute, normed, weights.gate_up, {}, Output::kWrite, v.gate_up);
-  LoraForward(compute, pass.Branch(layer, LoraGroup::kGateUp), normed, v.lora_u, t, v.gate_up);
+  LoraForward(compute, pass.Branch(layer, LoraGroup::kGateUp), normed, v.lora_u, v.gate_up);
   MatrixView<float> activated = pass.buffers.activated.Shape(pass.rows, config.intermediate_size);
   SwigluForward(compute, v.gate_up, activated);
   LinearForward(compute, activated, weights.down, {}, Output::kWrite, v.output);
-  LoraForward(compute, pass.Branch(layer, LoraGroup::kDown), activated, v.lora_u, t, v.output);
+  LoraForward(compute, pass.Branch(layer, LoraGroup::kDown), activated, v.lora_u, v.output);
   AddRows(compute, v.middle, v.output);
 }
 
@@ -157,7 +156,6 @@ void ForwardRows(const Policy& policy, const Compute& compute, std::span<const s
   }
   if (policy.adapter != nullptr) {
     buffers.lora_u.Shape(ids.size(), LoraRank(*policy.adapter));
-    buffers.lora_t.Shape(ids.size(), LoraMaxOutput(*policy.adapter));
   }
 
   MatrixView<float> x = saved != nullptr

@@ -48,26 +48,14 @@ std::size_t LoraRank(const Adapter& adapter) {
   return rank;
 }
 
-std::size_t LoraMaxOutput(const Adapter& adapter) {
-  std::size_t width = 0;
-  for (const AdapterLayer& layer : adapter.layers) {
-    for (const LoraModule& module : layer.modules) {
-      width = std::max(width, module.out_begin + module.b.n());
-    }
-  }
-  return width;
-}
-
 void LoraForward(const Compute& compute, const LoraBranch& branch, MatrixView<const float> x,
-                 MatrixView<float> u, MatrixView<float> t, MatrixView<float> y) {
+                 MatrixView<float> u, MatrixView<float> y) {
   if (!branch.active()) return;
   const MatrixView<float> group_u = GroupColumns(branch, u);
   LinearForward(compute, x, GroupA(branch), {}, Output::kWrite, group_u);
   ForEachAdapted(branch, [&](const LoraModule& module, std::size_t) {
-    const MatrixView<float> module_t = t.Cols(module.out_begin, module.b.n());
-    LinearForward(compute, group_u.Cols(module.a_begin, module.rank), module.b, {}, Output::kWrite,
-                  module_t);
-    AddScaledRows(compute, branch.scale, module_t, y.Cols(module.out_begin, module.b.n()));
+    LinearForwardScaled(compute, group_u.Cols(module.a_begin, module.rank), module.b, branch.scale,
+                        y.Cols(module.out_begin, module.b.n()));
   });
 }
 

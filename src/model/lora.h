@@ -16,14 +16,12 @@ struct LoraBranch {
   bool active() const;  // any module of the group adapted
 };
 
-std::size_t LoraRank(const AdapterLayer& layer);    // R of one layer
-std::size_t LoraRank(const Adapter& adapter);       // the largest of all layers
-std::size_t LoraMaxOutput(const Adapter& adapter);  // the widest fused product adapted
+std::size_t LoraRank(const AdapterLayer& layer);  // R of one layer
+std::size_t LoraRank(const Adapter& adapter);     // the largest of all layers
 
-// y = fma(scale, B (A x), y) for each module of the group.  t [T, out of the fused product] is
-// scratch.
+// y = fma(scale, B (A x), y) for each module of the group; u is written.
 void LoraForward(const Compute& compute, const LoraBranch& branch, MatrixView<const float> x,
-                 MatrixView<float> u, MatrixView<float> t, MatrixView<float> y);
+                 MatrixView<float> u, MatrixView<float> y);
 
 // From dy of the fused product: dx += scale * (dy B) A; with gradient (the layer of ZerosLike, may
 // be null) dB += dy^T (scale u), dA += (scale dy B)^T x.  scaled_u [T, R] is scale * u.  du [T, R]

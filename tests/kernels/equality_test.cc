@@ -6,31 +6,16 @@
 #include <functional>
 #include <vector>
 
-#include "base/philox.h"
 #include "kernels/attention.h"
 #include "kernels/linear.h"
 #include "kernels/norm.h"
+#include "kernels/random_values.h"
 #include "kernels/rope.h"
 #include "kernels/softmax.h"
 #include "kernels/swiglu.h"
 
 namespace pawl {
 namespace {
-
-std::vector<float> Random(std::size_t n, std::uint64_t item, float scale = 1.0f) {
-  RandomStream stream({1, RandomPurpose::kTest, item, 0});
-  std::vector<float> values(n);
-  for (float& v : values) v = scale * static_cast<float>(2 * stream.Uniform() - 1);
-  return values;
-}
-
-MatrixView<float> View(std::vector<float>& values, std::size_t rows, std::size_t cols) {
-  return {values.data(), rows, cols};
-}
-
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 // Runs `work` on every instruction set with 1, 2, 3 and 8 threads; all results must equal the
 // first.
@@ -46,12 +31,6 @@ void ExpectSameEverywhere(const std::function<std::vector<float>(const Compute&)
   }
 }
 
-PackedMatrix Packed(WeightType type, std::vector<float> values, std::size_t n, std::size_t k) {
-  PackedMatrix packed(type, n, k);
-  packed.SetRows(0, View(values, n, k));
-  return packed;
-}
-
 struct Shape {
   std::size_t m, n, k;
 };
@@ -62,9 +41,9 @@ const Shape kShapes[] = {{1, 1, 1},     {1, 33, 17},    {2, 31, 5},    {3, 64, 6
 TEST(LinearForward, GivesTheSameBitsOnEveryInstructionSetAndThreadCount) {
   for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
     for (const Shape& s : kShapes) {
-      auto x = Random(s.m * s.k, 1);
-      const auto bias = Random(s.n, 3);
-      const PackedMatrix w = Packed(type, Random(s.n * s.k, 2), s.n, s.k);
+      auto x = RandomValues(s.m * s.k, 1);
+      const auto bias = RandomValues(s.n, 3);
+      const PackedMatrix w = Packed(type, RandomValues(s.n * s.k, 2), s.n, s.k);
       ExpectSameEverywhere([&](const Compute& compute) {
         std::vector<float> y(s.m * s.n);
         LinearForward(compute, View(x, s.m, s.k), w, bias, Output::kWrite, View(y, s.m, s.n));
@@ -75,10 +54,30 @@ TEST(LinearForward, GivesTheSameBitsOnEveryInstructionSetAndThreadCount) {
   }
 }
 
+TEST(LinearForward, ScaledJoinsAsTheProductAndAFusedAdditionWould) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+    for (const Shape& s : kShapes) {
+      auto x = RandomValues(s.m * s.k, 1), start = RandomValues(s.m * s.n, 5);
+      const PackedMatrix w = Packed(type, RandomValues(s.n * s.k, 2), s.n, s.k);
+      ThreadPool pool(1);
+      std::vector<float> product(s.m * s.n), expected = start;
+      LinearForward(Compute(pool), View(x, s.m, s.k), w, {}, Output::kWrite,
+                    View(product, s.m, s.n));
+      AddScaledRows(Compute(pool), 0.7f, View(product, s.m, s.n), View(expected, s.m, s.n));
+      ExpectSameEverywhere([&](const Compute& compute) {
+        std::vector<float> y = start;
+        LinearForwardScaled(compute, View(x, s.m, s.k), w, 0.7f, View(y, s.m, s.n));
+        EXPECT_TRUE(SameBits(y, expected));
+        return y;
+      });
+    }
+  }
+}
+
 TEST(LinearForward, IsOneAscendingChainOfFusedMultiplyAdds) {
   const Shape s{9, 45, 77};
-  auto x = Random(s.m * s.k, 1);
-  auto weights = Random(s.n * s.k, 2);
+  auto x = RandomValues(s.m * s.k, 1);
+  auto weights = RandomValues(s.n * s.k, 2);
   const PackedMatrix w = Packed(WeightType::kF32, weights, s.n, s.k);
   ThreadPool pool(2);
   std::vector<float> y(s.m * s.n), expected(s.m * s.n);
@@ -97,8 +96,8 @@ TEST(LinearForward, IsOneAscendingChainOfFusedMultiplyAdds) {
 
 TEST(LinearForward, DoesNotDependOnTheRowsAroundARow) {
   const std::size_t n = 70, k = 40;
-  const PackedMatrix w = Packed(WeightType::kBf16, Random(n * k, 2), n, k);
-  auto x = Random(30 * k, 1);
+  const PackedMatrix w = Packed(WeightType::kBf16, RandomValues(n * k, 2), n, k);
+  auto x = RandomValues(30 * k, 1);
   ThreadPool pool(2);
   const Compute compute(pool);
   std::vector<float> all(30 * n);
@@ -114,8 +113,8 @@ TEST(LinearForward, DoesNotDependOnTheRowsAroundARow) {
 TEST(LinearBackwardInput, IsOneAscendingChainOnEveryInstructionSet) {
   for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
     for (const Shape& s : kShapes) {
-      auto dy = Random(s.m * s.n, 4);
-      const PackedMatrix w = Packed(type, Random(s.n * s.k, 2), s.n, s.k);
+      auto dy = RandomValues(s.m * s.n, 4);
+      const PackedMatrix w = Packed(type, RandomValues(s.n * s.k, 2), s.n, s.k);
       std::vector<float> rows(s.n * s.k), expected(s.m * s.k);
       w.GetRows(0, View(rows, s.n, s.k));
       for (std::size_t m = 0; m < s.m; ++m) {
@@ -140,7 +139,7 @@ TEST(LinearBackwardInput, IsOneAscendingChainOnEveryInstructionSet) {
 
 TEST(LinearBackwardWeight, CarriesItsSumsAcrossSlicesOfRows) {
   for (const Shape& s : kShapes) {
-    auto dy = Random(s.m * s.n, 4), x = Random(s.m * s.k, 5);
+    auto dy = RandomValues(s.m * s.n, 4), x = RandomValues(s.m * s.k, 5);
     ExpectSameEverywhere([&](const Compute& compute) {
       PackedMatrix dw(WeightType::kF32, s.n, s.k);
       LinearBackwardWeight(compute, View(dy, s.m, s.n), View(x, s.m, s.k), dw);
@@ -160,7 +159,7 @@ TEST(LinearBackwardWeight, CarriesItsSumsAcrossSlicesOfRows) {
 
 TEST(PackedMatrix, GivesBackWhatWasPut) {
   for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
-    auto values = Random(45 * 7, 6);
+    auto values = RandomValues(45 * 7, 6);
     for (float& v : values) v = ToFloat(ToBf16(v));
     const PackedMatrix packed = Packed(type, values, 45, 7);
     std::vector<float> back(45 * 7);
@@ -172,8 +171,8 @@ TEST(PackedMatrix, GivesBackWhatWasPut) {
 TEST(RowKernels, GiveTheSameBitsOnEveryInstructionSetAtAwkwardWidths) {
   for (const std::size_t width : {1u, 3u, 7u, 15u, 16u, 17u, 31u, 32u, 33u, 63u, 64u, 65u}) {
     const std::size_t rows = 5;
-    auto x = Random(rows * width, 7, 3.0f), dy = Random(rows * width, 8);
-    auto weight = Random(width, 9), gates = Random(rows * 2 * width, 10, 4.0f);
+    auto x = RandomValues(rows * width, 7, 3.0f), dy = RandomValues(rows * width, 8);
+    auto weight = RandomValues(width, 9), gates = RandomValues(rows * 2 * width, 10, 4.0f);
     ExpectSameEverywhere([&](const Compute& compute) {
       std::vector<float> y(rows * width), rstd(rows), dx = dy, dweight(width);
       std::vector<float> glu(rows * width), dgates(rows * 2 * width);
@@ -193,7 +192,7 @@ TEST(RowKernels, GiveTheSameBitsOnEveryInstructionSetAtAwkwardWidths) {
 
 TEST(SoftmaxAndSampling, GiveTheSameBitsOnEveryInstructionSet) {
   for (const std::size_t vocabulary : {1u, 5u, 64u, 515u, 4096u, 4100u, 9000u}) {
-    auto logits = Random(3 * vocabulary, 11, 8.0f);
+    auto logits = RandomValues(3 * vocabulary, 11, 8.0f);
     ExpectSameEverywhere([&](const Compute& compute) {
       std::vector<RowStatistics> statistics(3);
       SoftmaxStatistics(compute, View(logits, 3, vocabulary), 0.8f, statistics);
@@ -235,7 +234,7 @@ struct AttentionCase {
       const std::size_t count_pages = (begin + count + 63) / 64;
       pages.emplace_back();
       for (std::size_t p = 0; p < count_pages; ++p) {
-        pages.back().push_back(Random(shape.page_floats(), 100 * pages.size() + p));
+        pages.back().push_back(RandomValues(shape.page_floats(), 100 * pages.size() + p));
       }
       rows.push_back({total, count, begin, {}});
       total += count;
@@ -252,7 +251,8 @@ TEST(Attention, GivesTheSameBitsForwardAndBackwardOnEveryInstructionSet) {
   for (const auto& [heads, kv, dim] :
        {std::array<std::size_t, 3>{7, 1, 8}, {4, 2, 24}, {14, 2, 64}, {3, 3, 32}}) {
     AttentionCase c({heads, kv, dim}, {{0, 5}, {63, 2}, {60, 9}, {0, 70}, {130, 1}});
-    auto q = Random(c.total * heads * dim, 12), dout = Random(c.total * heads * dim, 13);
+    auto q = RandomValues(c.total * heads * dim, 12),
+         dout = RandomValues(c.total * heads * dim, 13);
     ExpectSameEverywhere([&](const Compute& compute) {
       std::vector<float> out(c.total * heads * dim), softmax(c.total * 2 * heads);
       AttentionForward(compute, c.shape, c.rows, View(q, c.total, heads * dim),
@@ -280,7 +280,7 @@ TEST(Attention, GivesTheSameBitsForwardAndBackwardOnEveryInstructionSet) {
 TEST(Attention, EqualsADirectComputationInDouble) {
   const std::size_t dim = 24;
   AttentionCase c({4, 2, dim}, {{60, 9}});
-  auto q = Random(c.total * 4 * dim, 12);
+  auto q = RandomValues(c.total * 4 * dim, 12);
   std::vector<float> out(c.total * 4 * dim), softmax(c.total * 8);
   ThreadPool pool(1);
   AttentionForward(Compute(pool), c.shape, c.rows, View(q, c.total, 4 * dim),
