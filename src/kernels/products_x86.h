@@ -22,6 +22,7 @@ constexpr Size kAheadF32 = 12, kAheadBf16 = 32;
 struct WeightsF32 {
   using Element = float;
   static constexpr Size kAhead = kAheadF32;
+  static constexpr bool kMasked = true;  // columns beyond the last may lie outside the matrix
   static constexpr Size Offset(int group) { return static_cast<Size>(2 * kLanes * group); }
   static constexpr Size Column(int group, int v) {
     return static_cast<Size>(kLanes * (2 * group + v));
@@ -35,6 +36,7 @@ struct WeightsF32 {
 struct WeightsBf16 {
   using Element = std::uint32_t;
   static constexpr Size kAhead = kAheadBf16;
+  static constexpr bool kMasked = false;  // packed panels are full, with zeros
   static constexpr Size Offset(int group) { return static_cast<Size>(kLanes * group); }
   static constexpr Size Column(int group, int v) {
     return static_cast<Size>(kLanes * group + 16 * v);
@@ -84,9 +86,7 @@ void FullTile(const Tile<W>& t, int group) {
     for (int p = 0; p < kPanels; ++p) {
       const typename W::Element* line = w + static_cast<Size>(p) * t.w_panel;
       __builtin_prefetch(line + W::kAhead * t.w_step);
-      if (sizeof(typename W::Element) * 2 * kLanes > 64 && W::kAhead == kAheadF32) {
-        __builtin_prefetch(line + W::kAhead * t.w_step + 16);
-      }
+      if (W::kMasked && kLanes == 16) __builtin_prefetch(line + W::kAhead * t.w_step + 16);
       W::Get(line, b[p]);
     }
 #pragma GCC unroll 12
@@ -113,8 +113,41 @@ void FullTile(const Tile<W>& t, int group) {
   }
 }
 
-// A register of `n` columns of one row at a time: the last panel of a matrix whose width is no
-// multiple of 32.  Weights of float32 beyond n are not there; those of bf16 are zeros.
+// kRows rows of one register of n columns.  Rows from `height` on repeat the last one, so that the
+// chains need no branch, and are not stored.
+template <class W, int kRows>
+void EdgeRows(const Tile<W>& t, Size first_row, Size height, int group, int v, Size n) {
+  const Size column = W::Column(group, v);
+  Register::F acc[kRows];
+  const float* a[kRows];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+    const Size row = static_cast<Size>(i) < height ? static_cast<Size>(i) : height - 1;
+    a[i] = t.a + (first_row + row) * t.a_row;
+    acc[i] = t.from_zero ? Register::Zero()
+                         : Register::LoadN(t.c + (first_row + row) * t.c_row + column, n);
+  }
+  for (Size s = 0; s < t.steps; ++s) {
+    Register::F b[2];
+    if constexpr (W::kMasked) {
+      b[v] = Register::LoadN(t.w + s * t.w_step + column, n);
+    } else {
+      W::Get(t.w + s * t.w_step + W::Offset(group), b);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      acc[i] = Register::Fma(Register::Broadcast(a[i]), b[v], acc[i]);
+      a[i] += t.a_step;
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+    if (static_cast<Size>(i) >= height) continue;
+    Register::StoreN(t.c + (first_row + static_cast<Size>(i)) * t.c_row + column, acc[i], n);
+  }
+}
+
+// The last panel of a matrix whose width is no multiple of 32, a register of columns at a time.
 template <class W>
 void EdgeTile(const Tile<W>& t, Size rows, Size columns) {
   for (int group = 0; group < kGroups; ++group) {
@@ -122,32 +155,14 @@ void EdgeTile(const Tile<W>& t, Size rows, Size columns) {
       const Size first = W::Column(group, v);
       if (first >= columns) continue;
       const Size n = columns - first < kLanes ? columns - first : kLanes;
-      for (Size r = 0; r < rows; r += 4) {
-        const Size height = rows - r < 4 ? rows - r : 4;
-        Register::F acc[4];
-        for (Size i = 0; i < 4; ++i) {
-          acc[i] = Register::Zero();
-          if (i < height && !t.from_zero) {
-            acc[i] = Register::LoadN(t.c + (r + i) * t.c_row + first, n);
-          }
-        }
-        // Rows beyond the last repeat it, so that the four chains need no branch.
-        const float* a[4];
-        for (Size i = 0; i < 4; ++i) a[i] = t.a + (r + (i < height ? i : height - 1)) * t.a_row;
-        for (Size s = 0; s < t.steps; ++s) {
-          Register::F b[2];
-          if constexpr (sizeof(typename W::Element) == 4 && W::kAhead == kAheadF32) {
-            b[v] = Register::LoadN(t.w + s * t.w_step + first, n);
-          } else {
-            W::Get(t.w + s * t.w_step + W::Offset(group), b);
-          }
-#pragma GCC unroll 4
-          for (Size i = 0; i < 4; ++i) {
-            acc[i] = Register::Fma(Register::Broadcast(a[i] + s * t.a_step), b[v], acc[i]);
-          }
-        }
-        for (Size i = 0; i < height; ++i) {
-          Register::StoreN(t.c + (r + i) * t.c_row + first, acc[i], n);
+      for (Size r = 0; r < rows; r += 8) {
+        const Size height = rows - r < 8 ? rows - r : 8;
+        if (height == 1) {
+          EdgeRows<W, 1>(t, r, height, group, v, n);
+        } else if (height <= 4) {
+          EdgeRows<W, 4>(t, r, height, group, v, n);
+        } else {
+          EdgeRows<W, 8>(t, r, height, group, v, n);
         }
       }
     }
