@@ -13,6 +13,10 @@ using F = Lanes::F;
 using I = Lanes::I;
 using Size = decltype(sizeof(0));
 
+// Everything a kernel calls goes into its body: GCC else passes sixteen lanes of AVX2, a structure
+// of two registers, through memory (four times slower exponentials).
+#define PAWL_KERNEL __attribute__((flatten))
+
 constexpr float kInfinity = __builtin_inff();
 constexpr float kLowest = -0x1.fffffep127f;
 
@@ -28,37 +32,38 @@ inline void StoreUpTo(float* p, const F& x, Size n) {
   n == 16 ? Lanes::Store(p, x) : Lanes::StoreN(p, x, n);
 }
 
-void AddKernel(const float* x, float* y, Size count) {
+PAWL_KERNEL void AddKernel(const float* x, float* y, Size count) {
   ForLanes(count, [&](Size i, Size n) {
     StoreUpTo(y + i, Lanes::Add(LoadUpTo(y + i, n), LoadUpTo(x + i, n)), n);
   });
 }
 
-void AddScaledKernel(float scale, const float* x, float* y, Size count) {
+PAWL_KERNEL void AddScaledKernel(float scale, const float* x, float* y, Size count) {
   const F s = Lanes::Set(scale);
   ForLanes(count, [&](Size i, Size n) {
     StoreUpTo(y + i, Lanes::Fma(s, LoadUpTo(x + i, n), LoadUpTo(y + i, n)), n);
   });
 }
 
-void ScaleKernel(float scale, float* x, Size count) {
+PAWL_KERNEL void ScaleKernel(float scale, float* x, Size count) {
   const F s = Lanes::Set(scale);
   ForLanes(count, [&](Size i, Size n) { StoreUpTo(x + i, Lanes::Mul(s, LoadUpTo(x + i, n)), n); });
 }
 
-void DivideKernel(float divisor, float* x, Size count) {
+PAWL_KERNEL void DivideKernel(float divisor, float* x, Size count) {
   const F d = Lanes::Set(divisor);
   ForLanes(count, [&](Size i, Size n) { StoreUpTo(x + i, Lanes::Div(LoadUpTo(x + i, n), d), n); });
 }
 
-float DotKernel(const float* x, const float* y, Size count) {
+PAWL_KERNEL float DotKernel(const float* x, const float* y, Size count) {
   F sum = Lanes::Set(0.0f);
   ForLanes(count,
            [&](Size i, Size n) { sum = Lanes::Fma(LoadUpTo(x + i, n), LoadUpTo(y + i, n), sum); });
   return Lanes::Sum(sum);
 }
 
-void RmsNormKernel(const float* x, const float* weight, float* y, Size count, float rstd) {
+PAWL_KERNEL void RmsNormKernel(const float* x, const float* weight, float* y, Size count,
+                               float rstd) {
   const F r = Lanes::Set(rstd);
   ForLanes(count, [&](Size i, Size n) {
     const F normed = Lanes::Mul(LoadUpTo(x + i, n), r);
@@ -66,8 +71,8 @@ void RmsNormKernel(const float* x, const float* weight, float* y, Size count, fl
   });
 }
 
-void RmsNormBackwardKernel(const float* dy, const float* x, const float* weight, float* dx,
-                           Size count, float rstd, bool from_zero) {
+PAWL_KERNEL void RmsNormBackwardKernel(const float* dy, const float* x, const float* weight,
+                                       float* dx, Size count, float rstd, bool from_zero) {
   F sum = Lanes::Set(0.0f);
   ForLanes(count, [&](Size i, Size n) {
     const F g = Lanes::Mul(LoadUpTo(dy + i, n), LoadUpTo(weight + i, n));
@@ -82,7 +87,8 @@ void RmsNormBackwardKernel(const float* dy, const float* x, const float* weight,
   });
 }
 
-void RmsNormWeightKernel(const float* dy, const float* x, float* dweight, Size count, float rstd) {
+PAWL_KERNEL void RmsNormWeightKernel(const float* dy, const float* x, float* dweight, Size count,
+                                     float rstd) {
   const F r = Lanes::Set(rstd);
   ForLanes(count, [&](Size i, Size n) {
     const F normed = Lanes::Mul(LoadUpTo(x + i, n), r);
@@ -91,7 +97,7 @@ void RmsNormWeightKernel(const float* dy, const float* x, float* dweight, Size c
   });
 }
 
-void RopeKernel(float* x, const float* cos, const float* sin, Size half, float sign) {
+PAWL_KERNEL void RopeKernel(float* x, const float* cos, const float* sin, Size half, float sign) {
   const F turn = Lanes::Set(sign);
   ForLanes(half, [&](Size i, Size n) {
     const F a = LoadUpTo(x + i, n), b = LoadUpTo(x + half + i, n);
@@ -101,7 +107,7 @@ void RopeKernel(float* x, const float* cos, const float* sin, Size half, float s
   });
 }
 
-void SwigluKernel(const float* gate, const float* up, float* y, Size count) {
+PAWL_KERNEL void SwigluKernel(const float* gate, const float* up, float* y, Size count) {
   ForLanes(count, [&](Size i, Size n) {
     const F g = LoadUpTo(gate + i, n);
     const F silu = Lanes::Mul(g, VectorSigmoid<Lanes>(g));
@@ -109,8 +115,8 @@ void SwigluKernel(const float* gate, const float* up, float* y, Size count) {
   });
 }
 
-void SwigluBackwardKernel(const float* gate, const float* up, const float* dy, float* dgate,
-                          float* dup, Size count) {
+PAWL_KERNEL void SwigluBackwardKernel(const float* gate, const float* up, const float* dy,
+                                      float* dgate, float* dup, Size count) {
   const F one = Lanes::Set(1.0f);
   ForLanes(count, [&](Size i, Size n) {
     const F g = LoadUpTo(gate + i, n), u = LoadUpTo(up + i, n), d = LoadUpTo(dy + i, n);
@@ -123,7 +129,7 @@ void SwigluBackwardKernel(const float* gate, const float* up, const float* dy, f
 }
 
 // exp(score * scale - max) for one row of a page in place; lanes from `count` on become 0.
-void AttentionPageKernel(const AttentionPage& page) {
+PAWL_KERNEL void AttentionPageKernel(const AttentionPage& page) {
   const F scale = Lanes::Set(page.scale), masked = Lanes::Set(-kInfinity);
   const F zero = Lanes::Set(0.0f);
   for (Size r = 0; r < page.rows; ++r) {
@@ -157,7 +163,7 @@ void AttentionPageKernel(const AttentionPage& page) {
   }
 }
 
-void AttentionPageGradientKernel(const AttentionPageGradient& page) {
+PAWL_KERNEL void AttentionPageGradientKernel(const AttentionPageGradient& page) {
   const F scale = Lanes::Set(page.scale), zero = Lanes::Set(0.0f);
   for (Size r = 0; r < page.rows; ++r) {
     float* scores = page.scores + r * 64;
@@ -199,7 +205,7 @@ inline Best BestLane(const F& score, const I& index) {
   return best;
 }
 
-Best LargestKernel(const float* logits, Size count, float inverse_temperature) {
+PAWL_KERNEL Best LargestKernel(const float* logits, Size count, float inverse_temperature) {
   const F t = Lanes::Set(inverse_temperature);
   F top = Lanes::Set(-kInfinity);
   I where = Lanes::SetI(0xffffffffu);
@@ -214,7 +220,8 @@ Best LargestKernel(const float* logits, Size count, float inverse_temperature) {
   return BestLane(top, where);
 }
 
-ChunkSums ChunkSumsKernel(const float* logits, Size count, float inverse_temperature, float max) {
+PAWL_KERNEL ChunkSums ChunkSumsKernel(const float* logits, Size count, float inverse_temperature,
+                                      float max) {
   const F t = Lanes::Set(inverse_temperature), m = Lanes::Set(max), lowest = Lanes::Set(kLowest);
   F sum = Lanes::Set(0.0f), weighted = Lanes::Set(0.0f);
   ForLanes(count, [&](Size i, Size n) {
@@ -228,7 +235,7 @@ ChunkSums ChunkSumsKernel(const float* logits, Size count, float inverse_tempera
   return {Lanes::Sum(sum), Lanes::Sum(weighted)};
 }
 
-void LogitGradientKernel(float* logits, Size count, const LogitGradient& g) {
+PAWL_KERNEL void LogitGradientKernel(float* logits, Size count, const LogitGradient& g) {
   const F t = Lanes::Set(g.inverse_temperature), max = Lanes::Set(g.max), sum = Lanes::Set(g.sum);
   const F c = Lanes::Set(-g.dlogp), e = Lanes::Set(g.dentropy);
   const F log_sum = Lanes::Set(g.log_sum), h = Lanes::Set(g.entropy), lowest = Lanes::Set(kLowest);
@@ -259,8 +266,9 @@ inline void PhiloxLanes(I w[4], std::uint32_t key0, std::uint32_t key1) {
   }
 }
 
-void GumbelKernel(const float* logits, Size first, Size count, float inverse_temperature,
-                  const std::uint32_t stream[4], Best& best) {
+PAWL_KERNEL void GumbelKernel(const float* logits, Size first, Size count,
+                              float inverse_temperature, const std::uint32_t stream[4],
+                              Best& best) {
   // Gumbel noise is at most -log(2^-33) = 22.9; a block of 64 that cannot win draws nothing.
   const F largest_noise = Lanes::Set(23.0f), t = Lanes::Set(inverse_temperature);
   const F masked = Lanes::Set(-kInfinity), zero = Lanes::Set(0.0f);
@@ -294,18 +302,18 @@ void GumbelKernel(const float* logits, Size first, Size count, float inverse_tem
   }
 }
 
-void ExpKernel(const float* x, float* y, Size count) {
+PAWL_KERNEL void ExpKernel(const float* x, float* y, Size count) {
   ForLanes(count,
            [&](Size i, Size n) { StoreUpTo(y + i, VectorExp<Lanes>(LoadUpTo(x + i, n)), n); });
 }
 
-void LogKernel(const float* x, float* y, Size count) {
+PAWL_KERNEL void LogKernel(const float* x, float* y, Size count) {
   ForLanes(count,
            [&](Size i, Size n) { StoreUpTo(y + i, VectorLog<Lanes>(LoadUpTo(x + i, n)), n); });
 }
 
 // Sums n floats, n a multiple of 64, in four chains: bound by memory.
-void ReadBurst(const float* data, Size n, float* result) {
+PAWL_KERNEL void ReadBurst(const float* data, Size n, float* result) {
   F sums[4] = {Lanes::Set(0.0f), Lanes::Set(0.0f), Lanes::Set(0.0f), Lanes::Set(0.0f)};
   for (Size i = 0; i < n; i += 64) {
     __builtin_prefetch(data + i + 1024);
@@ -339,6 +347,8 @@ constexpr KernelTable RowKernels() {
   table.read_burst = ReadBurst;
   return table;
 }
+
+#undef PAWL_KERNEL
 
 }  // namespace
 }  // namespace pawl
