@@ -73,10 +73,10 @@ const std::vector<CharClass>& ClassTable() {
   return table;
 }
 
-bool IsYoungerThanNfc9(char32_t c) {
-  const auto it = std::lower_bound(kYoungerThanNfc9.begin(), kYoungerThanNfc9.end(), c,
+bool IsLeftAloneByNfc(char32_t c) {
+  const auto it = std::lower_bound(kLeftAloneByNfc.begin(), kLeftAloneByNfc.end(), c,
                                    [](const CharRange& r, char32_t x) { return r.last < x; });
-  return it != kYoungerThanNfc9.end() && it->first <= c;
+  return it != kLeftAloneByNfc.end() && it->first <= c;
 }
 
 // Sorting the marks here keeps long runs of them n log n; the library's own ordering is quadratic.
@@ -183,7 +183,7 @@ std::string NormalizeNfc(std::string_view text) {
   for (std::size_t pos = 0; pos < text.size();) {
     const std::size_t start = pos;
     const char32_t c = DecodeUtf8(text, &pos);
-    if (c < kYoungerThanNfc9.front().first || !IsYoungerThanNfc9(c)) continue;
+    if (c < kLeftAloneByNfc.front().first || !IsLeftAloneByNfc(c)) continue;
     AppendNfc(text.substr(begin, start - begin), &out);
     out.append(text.substr(start, pos - start));
     begin = pos;

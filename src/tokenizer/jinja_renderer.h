@@ -1,0 +1,18 @@
+// Runs a parsed template.  Private to tokenizer/.
+#pragma once
+
+#include "tokenizer/jinja_parser.h"
+
+namespace pawl::jinja {
+
+struct Limits {
+  long long steps = 2'000'000;
+  std::size_t output_bytes = std::size_t{64} << 20;
+  int depth = 64;
+};
+
+// variables: the names that the template sees.  raise_exception's message comes back as the
+// error's.
+Result<Text> Render(const Statements& statements, const Dict& variables, const Limits& limits);
+
+}  // namespace pawl::jinja
