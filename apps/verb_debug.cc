@@ -7,6 +7,7 @@
 #include "checkpoint/safetensors.h"
 #include "model/debug.h"
 #include "optim/schedule.h"
+#include "stats/debug_stats.h"
 #include "train/debug_cases.h"
 
 namespace pawl {

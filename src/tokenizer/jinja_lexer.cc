@@ -73,12 +73,14 @@ class Lexer {
 
   // Text before a tag: trimmed as the tags on either side ask.
   void AddText(std::string text, std::size_t open) {
+    bool line_begins = at_ == 0 || s_[at_ - 1] == '\n';
     if (strip_next_) {
       text.erase(0, text.find_first_not_of(" \t\n\r\f\v") == std::string::npos
                         ? text.size()
                         : text.find_first_not_of(" \t\n\r\f\v"));
     } else if (trim_newline_ && !text.empty() && text[0] == '\n') {
       text.erase(0, 1);
+      line_begins = true;
     }
     strip_next_ = trim_newline_ = false;
     if (open < s_.size()) {
@@ -89,17 +91,12 @@ class Lexer {
       } else if (sign != '+' && s_[open + 1] != '{') {
         // lstrip_blocks: blanks from the start of the line to a block or comment.
         const std::size_t last = text.find_last_not_of(" \t");
-        const bool line_start = last == std::string::npos
-                                    ? at_line_start_ || tokens_.empty() || AtLineStart()
-                                    : text[last] == '\n';
+        const bool line_start = last == std::string::npos ? line_begins : text[last] == '\n';
         if (line_start) text.resize(last == std::string::npos ? 0 : last + 1);
       }
     }
     if (!text.empty()) Add(TokenKind::kText, std::move(text));
   }
-  // Whether the raw source right before the text at hand ends a line.
-  bool AtLineStart() const { return at_ == 0 || s_[at_ - 1] == '\n'; }
-
   Status Comment() {
     const std::size_t close = s_.find("#}", at_);
     if (close == std::string::npos)
@@ -212,7 +209,7 @@ class Lexer {
   std::string s_;
   std::size_t at_ = 0;
   std::vector<Token> tokens_;
-  bool strip_next_ = false, trim_newline_ = false, at_line_start_ = false;
+  bool strip_next_ = false, trim_newline_ = false;
 };
 
 }  // namespace
