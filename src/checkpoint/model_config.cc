@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <optional>
 
 #include "base/file.h"
@@ -264,7 +265,8 @@ std::string WriteModelConfig(const ModelConfig& c) {
   json["num_hidden_layers"] = c.num_hidden_layers;
   json["num_key_value_heads"] = c.num_key_value_heads;
   if (c.pad_token_id >= 0) json["pad_token_id"] = c.pad_token_id;
-  json["rms_norm_eps"] = static_cast<double>(c.rms_norm_eps);
+  // The shortest decimal that reads back as this float, so that 1e-06 stays 1e-06.
+  json["rms_norm_eps"] = std::strtod(fmt::format("{}", c.rms_norm_eps).c_str(), nullptr);
   if (c.rope.type == RopeType::kDefault) {
     json["rope_scaling"] = nullptr;
   } else {
