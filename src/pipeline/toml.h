@@ -1,4 +1,5 @@
-// toml++ without exceptions: errors come back as values.  Header-only, since Debian's compiled library throws.
+// toml++ without exceptions: errors come back as values.  Header-only, since Debian's compiled
+// library throws.
 #pragma once
 
 #undef TOML_HEADER_ONLY

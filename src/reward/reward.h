@@ -37,7 +37,8 @@ struct RewardConfig {
   std::string name;
   double weight = 1.0;
   bool require_stop = false;  // a completion cut at the limit is worth 0
-  std::string pattern = {};  // regex: the answer is the last match's first group (or the whole match)
+  std::string pattern =
+      {};  // regex: the answer is the last match's first group (or the whole match)
   int max_tokens =
       0;  // length: from max_tokens - cache_tokens on the value falls from 0 to -1 (DAPO)
   int cache_tokens = 0;

@@ -15,5 +15,5 @@ inline bool HasShared() { return std::filesystem::is_directory(SharedDir()); }
 }  // namespace pawl
 
 // In a test's body: skips it where the data is missing.
-#define PAWL_NEED_SHARED()                                                                  \
+#define PAWL_NEED_SHARED() \
   if (!::pawl::HasShared()) GTEST_SKIP() << "needs ../shared (reference data), not found"

@@ -26,8 +26,7 @@ TEST_P(TokenizerOracle, EncodesAndDecodesEveryLineAsTheReference) {
   for (const Json& line : OracleLines(std::string("tokenizer/") + GetParam() + ".jsonl")) {
     const auto expected = line["ids"].get<std::vector<std::int32_t>>();
     const auto ids = tokenizer->Encode(line["text"].get<std::string>(), ControlTokens::kRecognise);
-    const bool good = ids == expected &&
-                      tokenizer->Decode(expected, false) == line["decoded"] &&
+    const bool good = ids == expected && tokenizer->Decode(expected, false) == line["decoded"] &&
                       tokenizer->Decode(expected, true) == line["decoded_skip"];
     ++total;
     if (good) continue;
