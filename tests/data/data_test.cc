@@ -1,0 +1,164 @@
+// The generator's splits and styles, problem files and leakage.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "data/check.h"
+#include "data/generator.h"
+#include "data/problem_file.h"
+#include "support/shared_data.h"
+
+namespace pawl {
+namespace {
+
+std::filesystem::path WriteTemp(const std::string& name, const std::string& text) {
+  const auto path = std::filesystem::temp_directory_path() / ("pawl-data-test-" + name);
+  std::ofstream(path) << text;
+  return path;
+}
+
+TEST(Generator, IsAPureFunctionOfSeedLevelSplitAndIndex) {
+  for (int level = 1; level <= 3; ++level) {
+    const WordProblem a = MakeWordProblem(5, level, Split::kTrain, 17);
+    const WordProblem b = MakeWordProblem(5, level, Split::kTrain, 17);
+    EXPECT_EQ(a.question, b.question);
+    EXPECT_NE(a.question, MakeWordProblem(6, level, Split::kTrain, 17).question);
+  }
+}
+
+TEST(Generator, KeepsSplitsDisjointInTemplatesAndNumbers) {
+  for (int level = 1; level <= 3; ++level) {
+    for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
+      for (std::uint64_t index = 0; index < 100; ++index) {
+        EXPECT_EQ(SplitOfKey(MakeWordProblem(1, level, split, index).key), split);
+      }
+    }
+  }
+}
+
+TEST(Generator, FollowsTheRulesOfEachLevel) {
+  const int low[] = {1, 2, 4}, high[] = {1, 3, 6}, cap[] = {80, 120, 300};
+  for (int level = 1; level <= 3; ++level) {
+    const auto i = static_cast<std::size_t>(level - 1);
+    for (std::uint64_t index = 0; index < 300; ++index) {
+      const WordProblem p = MakeWordProblem(2, level, Split::kTrain, index);
+      EXPECT_GE(static_cast<int>(p.equations.size()), low[i]);
+      EXPECT_LE(static_cast<int>(p.equations.size()), high[i]);
+      EXPECT_EQ(p.equations.back().result, p.answer);
+      for (const Equation& e : p.equations) {
+        EXPECT_GT(e.result, 0);
+        EXPECT_LE(e.result, cap[i]);
+        const int value = e.op == '+'   ? e.left + e.right
+                          : e.op == '-' ? e.left - e.right
+                          : e.op == '*' ? e.left * e.right
+                                        : e.left / e.right;
+        EXPECT_EQ(value, e.result);
+        if (e.op == '/') EXPECT_EQ(e.left % e.right, 0);
+      }
+    }
+  }
+}
+
+TEST(Generator, WritesEachStyleAsPromised) {
+  for (std::uint64_t index = 0; index < 200; ++index) {
+    const WordProblem p = MakeWordProblem(3, 2, Split::kTrain, index);
+    RandomStream random({3, RandomPurpose::kTest, index, 0});
+    const std::string marker = "#### " + std::to_string(p.answer);
+    EXPECT_TRUE(RenderSolution(p, SolutionStyle::kWorked, random).ends_with(marker));
+    EXPECT_EQ(RenderSolution(p, SolutionStyle::kAnswerOnly, random), marker);
+    const std::string plain = RenderSolution(p, SolutionStyle::kNoMarker, random);
+    EXPECT_EQ(plain.find("####"), std::string::npos);
+    EXPECT_TRUE(plain.ends_with("The answer is " + std::to_string(p.answer) + "."));
+    EXPECT_NE(RenderSolution(p, SolutionStyle::kSloppy, random).find("#### "), std::string::npos);
+  }
+}
+
+TEST(Generator, GivesDistinctProblemsAndRefusesUnknownLevels) {
+  const auto problems = GenerateProblems(1, 500, 1, Split::kTest);
+  ASSERT_TRUE(problems.has_value());
+  std::set<std::string> questions, ids;
+  for (const Problem& p : *problems) {
+    questions.insert(p.question);
+    ids.insert(p.id);
+  }
+  EXPECT_EQ(questions.size(), 500u);
+  EXPECT_EQ(ids.size(), 500u);
+  EXPECT_EQ(GenerateProblems(4, 1, 1, Split::kTrain).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(GenerateProblems(1, 3'000'000, 1, Split::kTest).error().code, ErrorCode::kUsage);
+}
+
+TEST(Drills, HoldEightRightEquations) {
+  RandomStream random({1, RandomPurpose::kTest, 9, 0});
+  const std::string text = RenderDrill(2, random);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 8);
+}
+
+TEST(ProblemFiles, ReadBothFormsAndWriteThemBack) {
+  const auto path = WriteTemp("both.jsonl",
+                              "{\"question\":\"q1\",\"answer\":\"a\\nb\\n\\n#### 18\"}\n"
+                              "{\"id\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],"
+                              "\"answer\":\"7\",\"level\":2}\n");
+  const auto problems = ReadProblems(path);
+  ASSERT_TRUE(problems.has_value());
+  EXPECT_EQ((*problems)[0].answer, "18");
+  EXPECT_EQ(WorkedSteps((*problems)[0]), 2);
+  EXPECT_EQ((*problems)[1].messages[0].content, "hi");
+  EXPECT_EQ((*problems)[1].level, 2);
+  const auto copy = WriteTemp("copy.jsonl", "");
+  ASSERT_TRUE(WriteProblems(*problems, copy).has_value());
+  EXPECT_EQ((*ReadProblems(copy))[1].id, "x");
+}
+
+TEST(ProblemFiles, NameFileAndLineOfEveryMistake) {
+  const auto message = [](const std::string& name, const std::string& text) {
+    const auto result = ReadProblems(WriteTemp(name, text));
+    EXPECT_FALSE(result.has_value()) << name;
+    return result ? std::string() : result.error().message;
+  };
+  EXPECT_NE(message("empty.jsonl", "").find("is empty"), std::string::npos);
+  EXPECT_NE(message("json.jsonl", "{\"question\":\"a\",\"answer\":\"1\"}\n{\"q\n").find("line 1"),
+            std::string::npos);
+  EXPECT_NE(message("missing.jsonl", "{\"question\":\"a\"}\n").find("\"answer\""),
+            std::string::npos);
+  EXPECT_NE(message("twice.jsonl",
+                    "{\"id\":\"a\",\"question\":\"a\",\"answer\":\"1\"}\n{\"id\":\"a\","
+                    "\"question\":\"b\",\"answer\":\"1\"}\n")
+                .find("used before"),
+            std::string::npos);
+  EXPECT_EQ(ReadProblems("/no/such/file.jsonl").error().code, ErrorCode::kUsage);
+}
+
+TEST(ProblemFiles, ReadGsm8kWithStepsThatSplitIntoLevels) {
+  PAWL_NEED_SHARED();
+  const auto problems = ReadProblems(SharedDir() / "data/gsm8k/test.jsonl");
+  ASSERT_TRUE(problems.has_value());
+  EXPECT_EQ(problems->size(), 1319u);
+  for (const Problem& p : *problems) {
+    EXPECT_FALSE(p.answer.empty());
+    EXPECT_GE(WorkedSteps(p), 1);
+  }
+  EXPECT_EQ(LevelBySteps(2), 1);
+  EXPECT_EQ(LevelBySteps(4), 2);
+  EXPECT_EQ(LevelBySteps(5), 3);
+}
+
+TEST(FindShared, SeesDuplicatesAndLeaksBehindPunctuationAndCase) {
+  Problem a, b, c;
+  a.id = "a";
+  a.question = "Ann has 3 apples.";
+  b.id = "b";
+  b.question = "ann  has 3 apples";
+  c.id = "c";
+  c.question = "Ann has 4 apples.";
+  const std::vector<Problem> train{a, b}, test{c, b};
+  const auto shared = FindShared({{"train", &train}, {"test", &test}});
+  ASSERT_EQ(shared.size(), 2u);
+  EXPECT_EQ(shared[0].set_a, shared[0].set_b);
+  EXPECT_EQ(shared[1].set_b, "test");
+}
+
+}  // namespace
+}  // namespace pawl
