@@ -56,7 +56,9 @@ TEST(Generator, FollowsTheRulesOfEachLevel) {
                           : e.op == '*' ? e.left * e.right
                                         : e.left / e.right;
         EXPECT_EQ(value, e.result);
-        if (e.op == '/') EXPECT_EQ(e.left % e.right, 0);
+        if (e.op == '/') {
+          EXPECT_EQ(e.left % e.right, 0);
+        }
       }
     }
   }
