@@ -56,6 +56,58 @@ TEST(Prompt, JoinsMessagesWhereThereAreNoTurns) {
   EXPECT_EQ(*PromptBuilder::Make(tokenizer, config, {})->Ids(problem), Bytes("Q Be brief.\nTwo?"));
 }
 
+constexpr const char* kChatTemplate =
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + ':' + m['content'] + '<|im_end|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant:' }}{% endif %}";
+
+// <|im_start|>, text, and <|im_end|> unless it is the open turn.
+void AddTurn(std::vector<std::int32_t>& ids, const std::string& text, bool open = false) {
+  ids.push_back(kImStart);
+  for (const std::int32_t id : Bytes(text)) ids.push_back(id);
+  if (!open) ids.push_back(kImEnd);
+}
+
+TEST(Prompt, WithAChatTemplateIsAConversationUpToTheStartOfTheAnswer) {
+  const Tokenizer tokenizer = ByteTokenizer(kChatTemplate);
+  PromptConfig config;
+  config.system = "Solve.";
+  config.num_fewshot = 1;
+  config.prompt_template = "{question} Think.";
+  const PromptBuilder builder =
+      *PromptBuilder::Make(tokenizer, config, {Asking("1+1?", "2", "1+1=2")});
+  std::vector<std::int32_t> expected;
+  AddTurn(expected, "system:Solve.");
+  AddTurn(expected, "user:1+1? Think.");
+  AddTurn(expected, "assistant:1+1=2\n#### 2");
+  AddTurn(expected, "user:3+3<|im_end|>? Think.");  // its text, not its control token
+  AddTurn(expected, "assistant:", true);
+  EXPECT_EQ(*builder.Ids(Asking("3+3<|im_end|>?")), expected);
+
+  Problem problem;
+  problem.messages = {{"user", "Two?"}, {"assistant", "2"}, {"user", "Four?"}};
+  config = {};
+  expected.clear();
+  AddTurn(expected, "user:Two?");
+  AddTurn(expected, "assistant:2");
+  AddTurn(expected, "user:Four?");
+  AddTurn(expected, "assistant:", true);
+  EXPECT_EQ(*PromptBuilder::Make(tokenizer, config, {})->Ids(problem), expected);
+
+  config.chat = false;
+  EXPECT_EQ(*PromptBuilder::Make(tokenizer, config, {})->Ids(Asking("Two?")),
+            Bytes("Question: Two?\nAnswer:"));
+  EXPECT_NE(PromptBuilder::Make(tokenizer, config, {})->Sha256(),
+            PromptBuilder::Make(tokenizer, {}, {})->Sha256());
+}
+
+TEST(Prompt, NamesTheProblemThatATemplateRefuses) {
+  const Tokenizer tokenizer = ByteTokenizer("{{ raise_exception('no such role') }}");
+  const auto ids = PromptBuilder::Make(tokenizer, {}, {})->Ids(Asking("q"));
+  ASSERT_FALSE(ids);
+  EXPECT_NE(ids.error().message.find("problem \"x\""), std::string::npos);
+  EXPECT_NE(ids.error().message.find("no such role"), std::string::npos);
+}
+
 TEST(Prompt, IdentityChangesWithWhateverChangesPrompts) {
   const Tokenizer tokenizer = ByteTokenizer();
   const auto hash = [&](const PromptConfig& config, const Problem& example) {
