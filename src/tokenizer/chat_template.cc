@@ -8,38 +8,56 @@ struct ChatTemplate::Tree {
   jinja::Statements statements;
 };
 
+// Renders with variables that are already values.
+class ChatRenderer {
+ public:
+  static Result<RenderedChat> Render(const ChatTemplate& chat, const jinja::Dict& variables);
+};
+
 namespace {
 
-// Marks all strings of a value as coming from outside.
-void MarkOutside(jinja::Value& value) {
-  if (value.IsString()) value.text.marks.assign(value.text.size(), '\1');
-  if (value.list) {
-    for (jinja::Value& item : *value.list) MarkOutside(item);
+using jinja::Value;
+
+// Marks all strings of a value, keys too, as coming from outside.
+void MarkOutside(Value* value) {
+  if (value->IsString()) value->text.marks.assign(value->text.size(), '\1');
+  if (value->list) {
+    for (Value& item : *value->list) MarkOutside(&item);
   }
-  if (value.dict) {
-    for (auto& entry : *value.dict) MarkOutside(entry.second);
+  if (value->dict) {
+    for (auto& [key, item] : *value->dict) {
+      MarkOutside(&key);
+      MarkOutside(&item);
+    }
   }
 }
 
 std::vector<Span> SpansOf(const std::string& marks) {
   std::vector<Span> spans;
-  for (std::size_t i = 0; i < marks.size();) {
-    if (marks[i] == 0) {
-      ++i;
-      continue;
-    }
-    const std::size_t begin = i;
-    while (i < marks.size() && marks[i] != 0) ++i;
-    spans.push_back({begin, i});
+  for (std::size_t begin = 0; (begin = marks.find('\1', begin)) != std::string::npos;) {
+    const std::size_t end = std::min(marks.find('\0', begin), marks.size());
+    spans.push_back({begin, end});
+    begin = end;
   }
   return spans;
 }
 
-void AddToken(const char* name, const std::optional<NamedToken>& token, Json& variables) {
-  if (token) variables[name] = token->content;
+Result<jinja::Dict> ReadObject(std::string_view json) {
+  PAWL_ASSIGN(Value value, jinja::ParseJsonValue(json, false, "line"));
+  if (value.kind != jinja::Kind::kDict) return BadFile("line: is not a JSON object");
+  for (auto& [key, item] : *value.dict) {
+    const std::string& name = key.text.bytes;
+    if (name == "messages" || name == "tools" || name == "documents") MarkOutside(&item);
+  }
+  return std::move(*value.dict);
 }
 
 }  // namespace
+
+Result<RenderedChat> ChatRenderer::Render(const ChatTemplate& chat, const jinja::Dict& variables) {
+  PAWL_ASSIGN(jinja::Text text, jinja::Render(chat.tree_->statements, variables, {}));
+  return RenderedChat{std::move(text.bytes), SpansOf(text.marks)};
+}
 
 Result<ChatTemplate> ChatTemplate::Parse(std::string_view source) {
   auto tree = std::make_shared<Tree>();
@@ -50,47 +68,46 @@ Result<ChatTemplate> ChatTemplate::Parse(std::string_view source) {
 }
 
 Result<RenderedChat> ChatTemplate::Render(std::string_view variables_json) const {
-  PAWL_ASSIGN(jinja::Value variables, jinja::ParseJsonValue(variables_json, false));
-  if (variables.kind != jinja::Kind::kDict) return BadFile("line: is not a JSON object");
-  for (auto& [key, value] : *variables.dict) {
-    if (key.text.bytes == "messages" || key.text.bytes == "tools") MarkOutside(value);
-  }
-  PAWL_ASSIGN(jinja::Text text, jinja::Render(tree_->statements, *variables.dict, {}));
-  return RenderedChat{std::move(text.bytes), SpansOf(text.marks)};
+  PAWL_ASSIGN(const jinja::Dict variables, ReadObject(variables_json));
+  return ChatRenderer::Render(*this, variables);
 }
 
 Result<RenderedChat> RenderChat(const Tokenizer& tokenizer, std::string_view line) {
-  if (!tokenizer.chat_template()) return BadFile("the tokenizer has no chat_template");
-  PAWL_ASSIGN(const ChatTemplate parsed, ChatTemplate::Parse(*tokenizer.chat_template()));
-  PAWL_ASSIGN(jinja::Value given, jinja::ParseJsonValue(line, false));
-  if (given.kind != jinja::Kind::kDict || given.Find("messages") == nullptr ||
-      !given.Find("messages")->IsSequence()) {
+  if (!tokenizer.chat_template()) {
+    return BadFile("the tokenizer has no chat_template, expected one; give plain text instead");
+  }
+  PAWL_ASSIGN(const ChatTemplate chat, ChatTemplate::Parse(*tokenizer.chat_template()));
+  PAWL_ASSIGN(const Value given, [&]() -> Result<Value> {
+    PAWL_ASSIGN(jinja::Dict object, ReadObject(line));
+    return Value::MakeDict(std::move(object));
+  }());
+  const Value* messages = given.Find("messages");
+  if (messages == nullptr || !messages->IsSequence()) {
     return BadFile("line: \"messages\" is missing, expected a list");
   }
-  // What the line gives, without nulls, then the special tokens.  The text is built from its parts
-  // so that numbers in messages and tools keep their spelling.
-  Json tokens = Json::object();
-  AddToken("bos_token", tokenizer.bos(), tokens);
-  AddToken("eos_token", tokenizer.eos(), tokens);
-  AddToken("pad_token", tokenizer.pad(), tokens);
-  AddToken("unk_token", tokenizer.unk(), tokens);
   jinja::Dict variables;
-  for (const char* name : {"messages", "tools", "add_generation_prompt", "enable_thinking"}) {
-    const jinja::Value* value = given.Find(name);
-    if (value == nullptr || (value->kind == jinja::Kind::kNone && std::string(name) != "tools"))
-      continue;
-    variables.emplace_back(jinja::Value::String(name), *value);
+  const auto add = [&](const char* name, Value value) {
+    variables.emplace_back(Value::String(name), std::move(value));
+  };
+  const auto or_else = [&](const char* name, Value missing) {
+    const Value* value = given.Find(name);
+    return value == nullptr || value->kind == jinja::Kind::kNone ? std::move(missing) : *value;
+  };
+  add("messages", *messages);
+  add("tools", or_else("tools", Value::None()));
+  add("documents", Value::None());
+  add("add_generation_prompt", or_else("add_generation_prompt", Value::Bool(false)));
+  if (const Value thinking = or_else("enable_thinking", Value()); thinking.kind != Value().kind) {
+    add("enable_thinking", thinking);
   }
-  if (given.Find("add_generation_prompt") == nullptr) {
-    variables.emplace_back(jinja::Value::String("add_generation_prompt"),
-                           jinja::Value::Bool(false));
-  }
-  PAWL_ASSIGN(const jinja::Text whole,
-              jinja::ToJson(jinja::Value::MakeDict(std::move(variables)), std::nullopt, false));
-  std::string text = whole.bytes;
-  if (!tokens.empty())
-    text = WriteJson(tokens).substr(0, WriteJson(tokens).size() - 1) + "," + text.substr(1);
-  return parsed.Render(text);
+  const auto add_token = [&](const char* name, const std::optional<NamedToken>& token) {
+    if (token) add(name, Value::String(token->content));
+  };
+  add_token("bos_token", tokenizer.bos());
+  add_token("eos_token", tokenizer.eos());
+  add_token("pad_token", tokenizer.pad());
+  add_token("unk_token", tokenizer.unk());
+  return ChatRenderer::Render(chat, variables);
 }
 
 Result<std::vector<std::int32_t>> EncodeChat(const Tokenizer& tokenizer, const Json& messages) {
@@ -99,8 +116,9 @@ Result<std::vector<std::int32_t>> EncodeChat(const Tokenizer& tokenizer, const J
 
 Result<std::vector<std::int32_t>> EncodeChatLine(const Tokenizer& tokenizer, const Json& line) {
   Json full = line;
-  if (full.is_object() && !full.contains("add_generation_prompt"))
+  if (full.is_object() && !full.contains("add_generation_prompt")) {
     full["add_generation_prompt"] = true;
+  }
   PAWL_ASSIGN(const RenderedChat chat, RenderChat(tokenizer, WriteJson(full)));
   return tokenizer.EncodeWithPlainSpans(chat.text, chat.plain);
 }

@@ -13,14 +13,16 @@ Result<long long> LengthOf(const Value& v) {
       return static_cast<long long>(CodePoints(v.text.bytes).size()) - 1;
     case Kind::kList:
     case Kind::kTuple:
+      if (v.lazy) break;
       return static_cast<long long>(v.list->size());
     case Kind::kDict:
       return static_cast<long long>(v.dict->size());
     case Kind::kUndefined:
       return 0;
     default:
-      return BadFile(fmt::format("object of type '{}' has no len()", TypeName(v)));
+      break;
   }
+  return BadFile(fmt::format("object of type '{}' has no len()", TypeName(v)));
 }
 
 Result<List> Iterate(const Value& v) {
@@ -67,7 +69,10 @@ Result<bool> Contains(const Value& container, const Value& item) {
   }
 }
 
-Value Attribute(const Value& v, const std::string& name) {
+Result<Value> Attribute(const Value& v, const std::string& name) {
+  if (v.kind == Kind::kUndefined) return BadFile(fmt::format("'{}' is undefined", v.text.bytes));
+  // As Python's getattr: a dict's method hides a key of that name.
+  if (auto method = Method(v, name)) return std::move(*method);
   if (const Value* found = v.Find(name)) return *found;
   return Value::Undefined(name);
 }
@@ -81,7 +86,8 @@ Result<Value> Index(const Value& v, const Value& key) {
     return Value::Undefined(ToText(key).bytes);
   }
   if (v.kind == Kind::kNamespace && key.IsString()) return Attribute(v, key.text.bytes);
-  if (key.kind != Kind::kInt && key.kind != Kind::kBool) return Value::Undefined(ToText(key).bytes);
+  if (v.lazy || (key.kind != Kind::kInt && key.kind != Kind::kBool) || !key.digits.empty())
+    return Value::Undefined(ToText(key).bytes);
   long long i = key.AsInt();
   if (v.IsSequence()) {
     if (i < 0) i += static_cast<long long>(v.list->size());
@@ -101,7 +107,7 @@ Result<Value> Index(const Value& v, const Value& key) {
 }
 
 Result<Value> Slice(const Value& v, const Value& begin, const Value& end, const Value& step_value) {
-  if (!v.IsString() && !v.IsSequence())
+  if ((!v.IsString() && !v.IsSequence()) || v.lazy)
     return BadFile(fmt::format("'{}' object cannot be sliced", TypeName(v)));
   for (const Value* part : {&begin, &end, &step_value}) {
     if (part->kind != Kind::kUndefined && part->kind != Kind::kNone && part->kind != Kind::kInt) {
@@ -110,7 +116,9 @@ Result<Value> Slice(const Value& v, const Value& begin, const Value& end, const 
   }
   PAWL_ASSIGN(const List items, Iterate(v));
   const auto n = static_cast<long long>(items.size());
-  const long long step = step_value.kind == Kind::kInt ? step_value.integer : 1;
+  // Steps beyond the length all do the same; the bound keeps sums from overflowing.
+  const long long step =
+      step_value.kind == Kind::kInt ? std::clamp(step_value.integer, -n - 1, n + 1) : 1;
   if (step == 0) return BadFile("slice step cannot be zero");
   const auto bound = [&](const Value& given, long long fallback) {
     if (given.kind != Kind::kInt) return fallback;

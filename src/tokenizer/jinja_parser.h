@@ -46,6 +46,7 @@ struct Expression {
   std::vector<std::string> operators;
   CallArguments arguments;
   bool negated = false;
+  int depth = 1;  // of the tree below and with this node
 };
 
 enum class StatementKind {
@@ -56,6 +57,7 @@ enum class StatementKind {
   kSet,
   kSetBlock,
   kMacro,
+  kWith,
   kBlock,
   kBreak,
   kContinue
@@ -72,7 +74,7 @@ struct Statement {
   ExpressionPtr expression, condition;  // output, set value, for's iterable; for's filter
   std::vector<std::pair<ExpressionPtr, Statements>> branches;  // if and elif
   Statements body, otherwise;
-  std::vector<ExpressionPtr> defaults;  // macro: of the last parameters
+  std::vector<ExpressionPtr> defaults;  // macro: of the last parameters; with: the values
 };
 
 Result<Statements> Parse(std::string_view source);

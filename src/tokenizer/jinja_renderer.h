@@ -8,7 +8,7 @@ namespace pawl::jinja {
 struct Limits {
   long long steps = 2'000'000;
   std::size_t output_bytes = std::size_t{64} << 20;
-  int depth = 64;
+  int depth = 400;  // statements, expressions and macros inside each other
 };
 
 // variables: the names that the template sees.  raise_exception's message comes back as the

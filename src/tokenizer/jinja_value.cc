@@ -1,10 +1,12 @@
 #include "tokenizer/jinja_value.h"
 
 #include <fmt/format.h>
+#include <utf8proc.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "tokenizer/utf8.h"
 
@@ -42,12 +44,19 @@ Value Value::String(Text t) {
 Value Value::MakeList(List items, bool tuple) {
   Value v;
   v.kind = tuple ? Kind::kTuple : Kind::kList;
+  for (const Value& item : items) v.depth = std::max(v.depth, item.depth + 1);
   v.list = std::make_shared<List>(std::move(items));
+  return v;
+}
+Value Value::MakeLazy(List items) {
+  Value v = MakeList(std::move(items));
+  v.lazy = true;
   return v;
 }
 Value Value::MakeDict(Dict items) {
   Value v;
   v.kind = Kind::kDict;
+  for (const auto& entry : items) v.depth = std::max(v.depth, entry.second.depth + 1);
   v.dict = std::make_shared<Dict>(std::move(items));
   return v;
 }
@@ -84,7 +93,7 @@ bool Value::Truthy() const {
       return text.size() > 0;
     case Kind::kList:
     case Kind::kTuple:
-      return !list->empty();
+      return lazy || !list->empty();
     case Kind::kDict:
       return !dict->empty();
     default:
@@ -115,7 +124,7 @@ const char* TypeName(const Value& v) {
     case Kind::kString:
       return "str";
     case Kind::kList:
-      return "list";
+      return v.lazy ? "generator" : "list";
     case Kind::kTuple:
       return "tuple";
     case Kind::kDict:
@@ -207,38 +216,62 @@ std::string FloatText(double d) {
 
 namespace {
 
-Text Joined(const char* open, const List& items, const char* close, Text (*one)(const Value&)) {
+Text Joined(const char* open, const List& items, const char* close) {
   Text out{std::string(open)};
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i > 0) out.Append(Text(", "));
-    out.Append(one(items[i]));
+    if (i > 0) out.Append(", ");
+    out.Append(Repr(items[i]));
   }
-  out.Append(Text(close));
+  out.Append(close);
   return out;
+}
+
+// str.isprintable() of one character.
+bool IsPrintable(char32_t c) {
+  if (c == ' ') return true;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS:
+      return false;
+    default:
+      return true;
+  }
+}
+
+std::string EscapedPoint(char32_t c) {
+  const auto code = static_cast<unsigned>(c);
+  if (c == '\n') return "\\n";
+  if (c == '\r') return "\\r";
+  if (c == '\t') return "\\t";
+  if (c < 0x100) return fmt::format("\\x{:02x}", code);
+  if (c < 0x10000) return fmt::format("\\u{:04x}", code);
+  return fmt::format("\\U{:08x}", code);
 }
 
 // Python's repr of a string: single quotes unless it holds one and no double quote.
 Text ReprString(const Text& text) {
   const bool single = text.bytes.find('\'') != std::string::npos;
   const char quote = single && text.bytes.find('"') == std::string::npos ? '"' : '\'';
-  Text out{std::string(1, quote)};
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text.bytes[i];
-    if (c == quote || c == '\\') {
-      out.Append(Text(std::string("\\") + c));
-    } else if (c == '\n') {
-      out.Append(Text("\\n"));
-    } else if (c == '\r') {
-      out.Append(Text("\\r"));
-    } else if (c == '\t') {
-      out.Append(Text("\\t"));
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      out.Append(Text(fmt::format("\\x{:02x}", static_cast<unsigned char>(c))));
+  const std::string_view quote_text(&quote, 1);
+  Text out;
+  out.Append(quote_text);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const char32_t c = DecodeUtf8(text.bytes, &at);
+    if (c == static_cast<unsigned char>(quote) || c == '\\') out.Append("\\");
+    if (IsPrintable(c)) {
+      out.Append(text.Sub(begin, at - begin));
     } else {
-      out.Append(text.Sub(i, 1));
+      out.Append(EscapedPoint(c));
     }
   }
-  out.Append(Text(std::string(1, quote)));
+  out.Append(quote_text);
   return out;
 }
 
@@ -265,18 +298,18 @@ Text ToText(const Value& v) {
     case Kind::kString:
       return v.text;
     case Kind::kList:
-      return Joined("[", *v.list, "]", Repr);
+      return Joined("[", *v.list, "]");
     case Kind::kTuple:
-      return Joined("(", *v.list, v.list->size() == 1 ? ",)" : ")", Repr);
+      return Joined("(", *v.list, v.list->size() == 1 ? ",)" : ")");
     case Kind::kDict: {
       Text out("{");
       for (std::size_t i = 0; i < v.dict->size(); ++i) {
-        if (i > 0) out.Append(Text(", "));
+        if (i > 0) out.Append(", ");
         out.Append(Repr((*v.dict)[i].first));
-        out.Append(Text(": "));
+        out.Append(": ");
         out.Append(Repr((*v.dict)[i].second));
       }
-      out.Append(Text("}"));
+      out.Append("}");
       return out;
     }
     case Kind::kNamespace:

@@ -15,9 +15,14 @@
 
 namespace pawl::jinja {
 
+constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;  // of any string of a template
+constexpr std::size_t kMaxListItems = 1'000'000;
+constexpr int kMaxValueDepth = 100;  // of lists in lists
+
 // Text with one mark a byte: '\1' where it came from outside.
 struct Text {
   std::string bytes, marks;
+  bool too_long = false;  // it would have passed kMaxTextBytes; the interpreter refuses it
 
   Text() = default;
   explicit Text(std::string text, bool outside = false)
@@ -30,8 +35,17 @@ struct Text {
     return part;
   }
   void Append(const Text& more) {
+    too_long = too_long || more.too_long || bytes.size() + more.bytes.size() > kMaxTextBytes;
+    if (too_long) return;
     bytes += more.bytes;
     marks += more.marks;
+  }
+  // `more` is the template's or the interpreter's own.
+  void Append(std::string_view more) {
+    too_long = too_long || bytes.size() + more.size() > kMaxTextBytes;
+    if (too_long) return;
+    bytes += more;
+    marks.append(more.size(), '\0');
   }
 };
 
@@ -64,11 +78,13 @@ struct Value {
   bool flag = false;
   long long integer = 0;
   double number = 0;
-  std::string digits;  // an integer beyond 64 bits, as written
+  std::string digits;  // an integer beyond 64 bits, as written: may be printed and compared only
   Text text;           // of strings; of an undefined value: its name
   std::shared_ptr<List> list;
   std::shared_ptr<Dict> dict;  // of dicts and namespaces
   std::shared_ptr<Callable> call;
+  bool lazy = false;  // a list that is an iterator in Python: always true, without a length
+  int depth = 0;      // of the deepest list below
 
   static Value None();
   static Value Bool(bool b);
@@ -77,7 +93,8 @@ struct Value {
   static Value String(Text t);
   static Value String(std::string s) { return String(Text(std::move(s))); }
   static Value MakeList(List items, bool tuple = false);
-  static Value MakeDict(Dict items);
+  static Value MakeLazy(List items);  // what is an iterator in Python
+  static Value MakeDict(Dict items);  // keys must be distinct
   static Value Undefined(const std::string& name);
   static Value Function(Callable f);
 
@@ -101,12 +118,17 @@ Text Repr(const Value& value);    // Python's repr()
 std::string FloatText(double d);  // Python's repr of a float
 const char* TypeName(const Value& value);
 
-// json.dumps(value, ensure_ascii=False, indent=indent); an error for what JSON cannot hold.
-Result<Text> ToJson(const Value& value, std::optional<int> indent, bool sort_keys);
+struct JsonStyle {
+  std::optional<std::string> indent;  // one level's; absent: one line
+  bool sort_keys = false, ensure_ascii = false;
+  std::string item_separator = ", ", key_separator = ": ";  // Python's defaults without indent
+};
+// json.dumps of a value; an error for what JSON cannot hold.
+Result<Text> ToJson(const Value& value, const JsonStyle& style);
 
-// A JSON text as a value: integers and key order keep their spelling; every string is marked as
-// outside when `outside` is set.
-Result<Value> ParseJsonValue(std::string_view text, bool outside);
+// A JSON text as a value: numbers and key order keep their spelling; every string (of keys too) is
+// marked as outside when `outside` is set.  place names the text in errors.
+Result<Value> ParseJsonValue(std::string_view text, bool outside, const std::string& place);
 
 // Code points of a string: offsets of each and one past the end.
 std::vector<std::size_t> CodePoints(const std::string& bytes);
