@@ -286,15 +286,25 @@ Result<std::vector<Problem>> GenerateProblems(int level, std::size_t count, std:
     return Usage(fmt::format(
         "--level: got {}, expected 1 (basic), 2 (intermediate) or 3 (advanced)", level));
   }
+  constexpr std::size_t kMaxProblems = 1'000'000;
+  if (count > kMaxProblems) {
+    return Usage(fmt::format("--count: got {}, expected at most {}", count, kMaxProblems));
+  }
   std::vector<Problem> problems;
   std::set<std::string> seen;
+  constexpr int kMaxRepeats = 100;  // in a row: nearly all that exist have been drawn
+  int repeats = 0;
   for (std::uint64_t index = 0; problems.size() < count; ++index) {
-    if (index > 50 * (count + 100)) {
+    if (repeats > kMaxRepeats) {
       return Usage(fmt::format("level {} of split {}: only {} distinct problems found, {} wanted",
                                level, SplitName(split), problems.size(), count));
     }
     const WordProblem word = MakeWordProblem(seed, level, split, index);
-    if (!seen.insert(word.question).second) continue;
+    if (!seen.insert(word.question).second) {
+      ++repeats;
+      continue;
+    }
+    repeats = 0;
     Problem problem;
     problem.id = fmt::format("{}-{}-{}-{}", LevelName(level), SplitName(split), seed, index);
     problem.question = word.question;

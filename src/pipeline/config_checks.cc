@@ -79,6 +79,12 @@ void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
     if (c.lora.enabled) {
       wrongs.emplace_back("lora.enabled: a new model is trained in full; set it to false");
     }
+    for (const StageConfig& stage : c.stages) {
+      if (stage.beta > 0) {
+        wrongs.push_back(fmt::format(
+            "stage.{}.beta: a new model has no base to stay near; set it to 0", stage.name));
+      }
+    }
     const NewModelSection& n = c.new_model;
     if (n.hidden_size % n.num_attention_heads != 0 ||
         n.hidden_size / n.num_attention_heads % 2 != 0) {

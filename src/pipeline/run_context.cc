@@ -22,6 +22,11 @@ std::size_t WantedPositions(const RunConfig& c) {
   return longest + 4096;
 }
 
+bool NeedsReference(const RunConfig& c) {
+  return std::any_of(c.stages.begin(), c.stages.end(),
+                     [](const StageConfig& stage) { return stage.beta > 0; });
+}
+
 Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
   const RunConfig& c = x.config;
   if (c.model.path == "new") {
@@ -40,14 +45,23 @@ Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
     PAWL_ASSIGN(precision, ParsePrecision(c.model.precision));
   }
   if (!c.lora.enabled) precision = Precision::kF32;
-  PAWL_ASSIGN(x.state.model,
-              LoadModel(located.folder, precision, x.compute->pool, WantedPositions(c)));
+  const auto load = [&] {
+    return LoadModel(located.folder, precision, x.compute->pool, WantedPositions(c));
+  };
+  PAWL_ASSIGN(x.state.model, load());
+  const bool frozen_copy = !c.lora.enabled && NeedsReference(c);
+  if (frozen_copy) {
+    PAWL_ASSIGN(x.reference, load());
+  }
   if (located.adapter) {
     PAWL_ASSIGN(Adapter adapter, LoadAdapter(*located.adapter, x.state.model.config));
-    if (!c.lora.enabled) {
-      PAWL_TRY(MergeAdapter(adapter, x.state.model.config, x.state.model.weights));
-    } else {
+    if (c.lora.enabled) {
       x.state.adapter = std::move(adapter);
+      return {};
+    }
+    PAWL_TRY(MergeAdapter(adapter, x.state.model.config, x.state.model.weights));
+    if (frozen_copy) {
+      PAWL_TRY(MergeAdapter(adapter, x.reference->config, x.reference->weights));
     }
   }
   return {};

@@ -25,6 +25,9 @@ struct RunContext {
   std::unique_ptr<Reward> grader;  // what `correct` means: the first reward
   RunData data;
   TrainState state;
+  // What beta's KL is measured against when every weight is trained: the model as loaded.  Empty
+  // with LoRA, where the model without its adapter is the reference, and where no stage has beta.
+  std::optional<Model> reference;
   const std::atomic<int>* signal =
       nullptr;  // the number of a signal that asked us to stop; 0: none
 

@@ -194,7 +194,7 @@ Result<StageEnd> StageRunner::GrpoSteps(Files& files) {
   int healthy_step = p_.step;
   const double begun = Now();
   const int first_step = p_.step;
-  const Policy base{x_.state.model, nullptr};
+  const Policy base{x_.reference ? *x_.reference : x_.state.model, nullptr};
   while (p_.step < total) {
     if (time_up_()) return StageEnd::kTimeUp;
     const double step_start = Now();

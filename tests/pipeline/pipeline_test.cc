@@ -48,7 +48,6 @@ name = "second"
 level = 1
 max_samples = 20
 max_steps = 4
-beta = 0.01
 [[reward]]
 name = "length"
 max_tokens = 12
@@ -116,6 +115,7 @@ TEST(Config, RefusesContradictionsAndWrongTypes) {
   EXPECT_NE(MessageOf(kTiny, {"defaults.temperature=nan"}).find("temperature"), std::string::npos);
   EXPECT_NE(MessageOf(kTiny, {"data.source=files"}).find("data.train"), std::string::npos);
   EXPECT_NE(MessageOf(kTiny, {"lora.enabled=true"}).find("lora.enabled"), std::string::npos);
+  EXPECT_NE(MessageOf(kTiny, {"stage.second.beta=0.1"}).find("no base"), std::string::npos);
   EXPECT_NE(MessageOf(kTiny, {"model.new.num_attention_heads=3"}).find("divide"),
             std::string::npos);
   EXPECT_NE(MessageOf(kTiny, {"prompt.template=hello"}).find("{question}"), std::string::npos);
@@ -275,9 +275,9 @@ TEST(Pipeline, RollsAStageThatCollapsesBackAndSaysSo) {
   std::string text = kTiny;
   // The first stage learns to answer a little; the second destroys it with an absurd learning rate.
   const fs::path config = WriteConfigFile(folder, text);
-  const auto run = RunTiny(config, folder / "run", 2, false, nullptr,
-                           {"stage.second.learning_rate=50", "stage.second.beta=0",
-                            "gate.max_drop=0", "gate.max_retries=1"});
+  const auto run =
+      RunTiny(config, folder / "run", 2, false, nullptr,
+              {"stage.second.learning_rate=50", "gate.max_drop=0", "gate.max_retries=1"});
   ASSERT_TRUE(run.has_value()) << run.error().message;
   const auto summary = ParseJson(Bytes(folder / "run/summary.json"), "summary");
   ASSERT_TRUE(summary.has_value());
@@ -291,6 +291,28 @@ TEST(Pipeline, RollsAStageThatCollapsesBackAndSaysSo) {
             Bytes(folder / "run" / expected / "model.safetensors"));
   EXPECT_EQ(gate->at("attempts").size(),
             summary->at("stages")[1].at("attempts").get<std::size_t>());
+}
+
+// beta's KL is measured against the model as loaded, also where every weight is trained.
+TEST(Pipeline, MeasuresTheKlAgainstTheLoadedModel) {
+  const fs::path folder = TempFolder("kl");
+  const fs::path config = WriteConfigFile(folder, kTiny);
+  ASSERT_TRUE(RunTiny(config, folder / "base", 2, false).has_value());
+  const auto run = RunTiny(config, folder / "run", 2, false, nullptr,
+                           {"model.path=" + (folder / "base/final_model").string(),
+                            "stage.second.beta=0.1", "stage.second.learning_rate=1e-2"});
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  // The sft stage has moved the weights already, so even the first step is away from the reference.
+  std::ifstream metrics(folder / "run/stages/second/metrics.jsonl");
+  int steps = 0;
+  for (std::string line; std::getline(metrics, line);) {
+    const auto step = ParseJson(line, "metrics");
+    ASSERT_TRUE(step.has_value());
+    if (!step->contains("loss")) continue;  // a validation
+    ++steps;
+    EXPECT_GT(step->at("kl").get<double>(), 0) << line;
+  }
+  EXPECT_EQ(steps, 4);
 }
 
 TEST(Pipeline, TrainsALoraAdapterOnAModelFolder) {
