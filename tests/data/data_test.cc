@@ -135,6 +135,7 @@ TEST(Generator, GivesDistinctProblemsAndRefusesUnknownLevels) {
   EXPECT_EQ(ids.size(), 500u);
   EXPECT_EQ(GenerateProblems(4, 1, 1, Split::kTrain).error().code, ErrorCode::kUsage);
   EXPECT_EQ(GenerateProblems(0, 1, 1, Split::kTrain).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(GenerateProblems(1, 3'000'000, 1, Split::kTest).error().code, ErrorCode::kUsage);
 }
 
 TEST(Drills, HoldEightRightEquations) {
