@@ -19,10 +19,10 @@ struct TokenizerFiles {
   std::string tokenizer_json, tokenizer_config_json;
 };
 
-// texts: whole chat texts; the three control tokens <|endoftext|> (0, padding), <|im_start|> (1)
-// and <|im_end|> (2, end of sequence) in them separate what is learnt.  Pieces: one digit; letters
-// with a space before; a run of #; a newline; one symbol with a space before; a space before a
-// digit is its own token.
+// texts: whole chat texts, UTF-8; the three control tokens <|endoftext|> (0, padding),
+// <|im_start|> (1) and <|im_end|> (2, end of sequence) in them separate what is learnt, ids 3 to
+// 258 are the bytes.  Pieces: one digit; letters with a space before; a run of #; a newline; one
+// symbol with a space before; a space before a digit is its own token.
 Result<TokenizerFiles> TrainByteLevelBpe(const std::vector<std::string>& texts,
                                          const BpeTrainerOptions& options);
 

@@ -107,11 +107,12 @@ Result<Value> Index(const Value& v, const Value& key) {
 }
 
 Result<Value> Slice(const Value& v, const Value& begin, const Value& end, const Value& step_value) {
-  if ((!v.IsString() && !v.IsSequence()) || v.lazy)
-    return BadFile(fmt::format("'{}' object cannot be sliced", TypeName(v)));
+  if (v.kind == Kind::kUndefined) return BadFile(fmt::format("'{}' is undefined", v.text.bytes));
+  if ((!v.IsString() && !v.IsSequence()) || v.lazy) return Value::Undefined("slice");
   for (const Value* part : {&begin, &end, &step_value}) {
-    if (part->kind != Kind::kUndefined && part->kind != Kind::kNone && part->kind != Kind::kInt) {
-      return BadFile("slice indices must be integers or None");
+    const bool absent = part->kind == Kind::kUndefined || part->kind == Kind::kNone;
+    if (!absent && (part->kind != Kind::kInt || !part->digits.empty())) {
+      return Value::Undefined("slice");
     }
   }
   PAWL_ASSIGN(const List items, Iterate(v));

@@ -1,6 +1,7 @@
 // The functions that every template sees.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -54,9 +55,14 @@ Result<Value> FromNames(const Arguments& a) {
     items = *a.positional[0].dict;
   }
   for (const auto& [name, value] : a.named) {
-    const auto same = [&key = name](const auto& entry) { return entry.first.text.bytes == key; };
-    std::erase_if(items, same);
-    items.emplace_back(Value::String(name), value);
+    const auto same = std::find_if(items.begin(), items.end(), [&key = name](const auto& entry) {
+      return entry.first.text.bytes == key;
+    });
+    if (same != items.end()) {
+      same->second = value;
+    } else {
+      items.emplace_back(Value::String(name), value);
+    }
   }
   Value v = Value::MakeDict(std::move(items));
   v.kind = kind;

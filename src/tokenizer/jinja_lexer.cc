@@ -123,7 +123,7 @@ class Lexer {
       SkipSpace();
       const std::size_t sign = at_ < s_.size() && (s_[at_] == '-' || s_[at_] == '+') ? 1 : 0;
       if (s_.compare(at_ + sign, 2, "%}") == 0) {
-        Leave(at_ + sign, 2, true);
+        Leave(at_ + sign, 2, false);
         return true;
       }
     }

@@ -7,7 +7,7 @@ namespace pawl::jinja {
 
 struct Limits {
   long long steps = 2'000'000;
-  std::size_t output_bytes = std::size_t{64} << 20;
+  std::size_t output_bytes = kMaxTextBytes;
   int depth = 400;  // statements, expressions and macros inside each other
 };
 

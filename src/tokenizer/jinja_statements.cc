@@ -9,6 +9,7 @@
 namespace pawl::jinja {
 namespace {
 
+constexpr long long kStepsPerRound = 4;  // a loop's round makes its loop variable
 constexpr std::size_t kOuterScopes = 2;  // globals and the template's own names
 
 // The loop variable of round i.
@@ -234,6 +235,8 @@ Status Interpreter::For(const Statement& s) {
 
 Result<Interpreter::Flow> Interpreter::Round(const Statement& s, const List& items, std::size_t i,
                                              const Value& changed) {
+  steps_ += kStepsPerRound;
+  PAWL_TRY(Step());
   scopes_.emplace_back();
   Result<Flow> flow = Flow::kNormal;
   if (const Status assigned = Assign(s.names, items[i]); !assigned) {

@@ -15,7 +15,7 @@
 
 namespace pawl::jinja {
 
-constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;  // of any string of a template
+constexpr std::size_t kMaxTextBytes = std::size_t{16} << 20;  // of any string of a template
 constexpr std::size_t kMaxListItems = 1'000'000;
 constexpr int kMaxValueDepth = 100;  // of lists in lists
 
