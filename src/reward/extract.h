@@ -16,14 +16,12 @@ std::optional<std::string> ExtractFlexible(std::string_view completion);
 // ignoring case.
 bool GsmEqual(std::string_view extracted, std::string_view gold);
 
-// Equality of two numbers as exact rationals under the rules of reward `math`: signs, thousands
-// commas, decimals, integer fractions, $, %, \boxed{} and \text{} stripped.  A side that is no
-// number equals nothing. Linear in the length of its input for decimals.
+// Both are numbers (reward/number.h) and equal as exact rationals.
 bool MathEqual(std::string_view prediction, std::string_view gold);
 
-// The answer part of a longer completion for reward `math`: the last \boxed{...}, else what follows
-// the last
-// "####", else the whole text when that is a number, else the last number in it.
+// What reward `math` takes for the answer: the whole completion where that is a number, else the
+// last complete \boxed{...}, else the rest of the line after the last "####".  A number somewhere
+// in a sentence is not an answer: "33 apples" and "x=5" give none.
 std::optional<std::string> ExtractMath(std::string_view completion);
 
 }  // namespace pawl

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
+#include <algorithm>
+
 namespace pawl {
 
 struct AnswerPattern::Code {
@@ -47,7 +49,11 @@ std::optional<std::string> AnswerPattern::Last(std::string_view text) const {
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data);
     const int group = count > 1 && ends[2] != PCRE2_UNSET ? 1 : 0;
     last = std::string(text.substr(ends[2 * group], ends[2 * group + 1] - ends[2 * group]));
-    at = ends[1] > ends[0] ? ends[1] : ends[1] + 1;
+    // Past the match, or one character on after an empty one: an offset inside a character of
+    // UTF-8 would be refused.
+    std::size_t next = ends[1] > ends[0] ? ends[1] : ends[1] + 1;
+    while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xC0u) == 0x80u) ++next;
+    at = std::max(next, at + 1);
   }
   pcre2_match_data_free(data);
   return last;

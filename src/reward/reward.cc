@@ -8,7 +8,9 @@
 #include <cmath>
 
 #include "base/nearest.h"
+#include "base/text.h"
 #include "reward/extract.h"
+#include "reward/number.h"
 #include "reward/regex.h"
 
 namespace pawl {
@@ -16,12 +18,6 @@ namespace {
 
 Graded Judge(std::optional<std::string> extracted, bool correct) {
   return {std::move(extracted), correct, correct ? 1.0 : 0.0};
-}
-
-std::string Trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
 }
 
 class GsmStrict : public Reward {
@@ -54,40 +50,43 @@ class MathReward : public Reward {
 class Exact : public Reward {
  public:
   Graded Grade(const AnswerText& answer, const Problem& problem) const override {
-    std::string text = Trimmed(answer.text);
+    std::string text(Trimmed(answer.text));
     const bool correct = text == Trimmed(problem.answer);
     return Judge(std::move(text), correct);
   }
 };
 
-// A letter A to E that stands alone: after "answer is" or "answer:" if there is one, else the
-// first.
+// A letter A to E that stands alone: the first after the last "answer" if there is one, else the
+// first.  "A" before a small letter's word is an article, not a choice.
 class Choice : public Reward {
  public:
   Graded Grade(const AnswerText& answer, const Problem& problem) const override {
     auto found = Letter(answer.text);
-    const std::string gold = Trimmed(problem.answer);
-    const bool correct = found && !gold.empty() && found->at(0) == std::toupper(gold[0]);
+    const auto gold = First(Upper(problem.answer));
+    const bool correct = found && gold && *found == *gold;
     return Judge(std::move(found), correct);
   }
 
  private:
+  static bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
+  static std::string Upper(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return text;
+  }
   static std::optional<std::string> Letter(const std::string& text) {
-    std::string lower = text;
-    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    const std::size_t marker = lower.rfind("answer");
+    const std::size_t marker = Upper(text).rfind("ANSWER");
     if (marker != std::string::npos) {
       if (auto found = First(text.substr(marker + 6))) return found;
     }
     return First(text);
   }
   static std::optional<std::string> First(const std::string& text) {
-    const auto word = [&](std::size_t i) {
-      return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0;
-    };
     for (std::size_t i = 0; i < text.size(); ++i) {
       if (text[i] < 'A' || text[i] > 'E') continue;
-      if ((i == 0 || !word(i - 1)) && !word(i + 1)) return std::string(1, text[i]);
+      if ((i > 0 && IsWord(text[i - 1])) || (i + 1 < text.size() && IsWord(text[i + 1]))) continue;
+      const bool article = text[i] == 'A' && i + 2 < text.size() && text[i + 1] == ' ' &&
+                           std::islower(static_cast<unsigned char>(text[i + 2])) != 0;
+      if (!article) return std::string(1, text[i]);
     }
     return std::nullopt;
   }
@@ -106,15 +105,16 @@ class RegexReward : public Reward {
   AnswerPattern pattern_;
 };
 
-// Exactly one "#### number", and nothing after it.
+// Exactly one "####", and the text ends in "#### number".
 class Format : public Reward {
  public:
   Graded Grade(const AnswerText& answer, const Problem&) const override {
-    const std::string text = Trimmed(answer.text);
+    const std::string_view text = Trimmed(answer.text);
     auto found = ExtractStrict(text);
     const std::size_t first = text.find("####");
-    const bool right = found && text.find("####", first + 4) == std::string::npos &&
-                       text.size() == first + 5 + found->size();
+    // The number ends the text, so that no unit or second line follows it.
+    const bool right = found && first == text.rfind("####") &&
+                       text.size() == first + 5 + found->size() && ParseNumber(*found);
     return Judge(std::move(found), right);
   }
 };
