@@ -22,11 +22,12 @@ struct Architecture {
   bool bias_from_config;  // attention_bias switches q, k, v and o
   bool qk_norm;
   double default_theta;
+  std::size_t default_head_dim;  // 0: hidden_size / num_attention_heads
 };
 constexpr std::array kArchitectures = {
-    Architecture{"Qwen2ForCausalLM", "qwen2", true, false, false, 10000},
-    Architecture{"Qwen3ForCausalLM", "qwen3", false, true, true, 10000},
-    Architecture{"LlamaForCausalLM", "llama", false, true, false, 10000}};
+    Architecture{"Qwen2ForCausalLM", "qwen2", true, false, false, 10000, 0},
+    Architecture{"Qwen3ForCausalLM", "qwen3", false, true, true, 10000, 128},
+    Architecture{"LlamaForCausalLM", "llama", false, true, false, 10000, 0}};
 
 // Larger than any model this is for; keeps every product of two sizes far from overflow.
 constexpr std::size_t kMaxSize = std::size_t{1} << 24;
@@ -75,6 +76,11 @@ class Reader {
     if (Has(key) && at(key) != Json(false)) return Bad(key, "false: this is not supported");
     return {};
   }
+  Status WholeRotation() const {
+    const char* key = "partial_rotary_factor";
+    if (Has(key) && at(key) != Json(1)) return Bad(key, "1: part rotations are not supported");
+    return {};
+  }
   const std::string& place() const { return place_; }
 
  private:
@@ -113,6 +119,7 @@ Result<RopeConfig> ParseRope(const Reader& reader, double default_theta) {
   if (!json.is_object()) return reader.Bad(key, "an object");
   const std::string place = fmt::format("{}: \"{}\"", reader.place(), key);
   const Reader scaling(json, place);
+  PAWL_TRY(scaling.WholeRotation());
   PAWL_ASSIGN(rope.theta, scaling.Positive("rope_theta", rope.theta));
   const char* type_key = scaling.Has("rope_type") ? "rope_type" : "type";
   if (!scaling.Has(type_key)) {
@@ -171,6 +178,7 @@ Status CheckUnsupported(const Reader& reader) {
   PAWL_TRY(reader.MustBeOff("mlp_bias"));
   PAWL_TRY(reader.MustBeOff("use_mrope"));
   PAWL_TRY(reader.MustBeOff("rope_interleaved"));
+  PAWL_TRY(reader.WholeRotation());
   if (reader.Has("quantization_config")) {
     return reader.Bad("quantization_config", "absent: quantised checkpoints are not supported");
   }
@@ -183,19 +191,21 @@ Status CheckUnsupported(const Reader& reader) {
   return {};
 }
 
-Status ParseSizes(const Reader& reader, ModelConfig& c) {
+Status ParseSizes(const Reader& reader, std::size_t default_head_dim, ModelConfig& c) {
   PAWL_ASSIGN(c.vocab_size, reader.Count("vocab_size", std::nullopt));
   PAWL_ASSIGN(c.hidden_size, reader.Count("hidden_size", std::nullopt));
   PAWL_ASSIGN(c.intermediate_size, reader.Count("intermediate_size", std::nullopt));
   PAWL_ASSIGN(c.num_hidden_layers, reader.Count("num_hidden_layers", std::nullopt, kMaxLayers));
   PAWL_ASSIGN(c.num_attention_heads, reader.Count("num_attention_heads", std::nullopt));
   PAWL_ASSIGN(c.num_key_value_heads, reader.Count("num_key_value_heads", c.num_attention_heads));
-  if (!reader.Has("head_dim") && c.hidden_size % c.num_attention_heads != 0) {
+  const bool divides = c.hidden_size % c.num_attention_heads == 0;
+  if (!reader.Has("head_dim") && default_head_dim == 0 && !divides) {
     return reader.Bad("num_attention_heads",
                       fmt::format("a divisor of hidden_size {}", c.hidden_size));
   }
-  PAWL_ASSIGN(c.head_dim, reader.Count("head_dim", std::max<std::size_t>(
-                                                       1, c.hidden_size / c.num_attention_heads)));
+  const std::size_t head_dim =
+      default_head_dim > 0 ? default_head_dim : c.hidden_size / c.num_attention_heads;
+  PAWL_ASSIGN(c.head_dim, reader.Count("head_dim", std::max<std::size_t>(1, head_dim)));
   PAWL_ASSIGN(c.max_position_embeddings, reader.Count("max_position_embeddings", 32768));
   if (c.num_attention_heads % c.num_key_value_heads != 0) {
     return reader.Bad("num_key_value_heads",
@@ -219,7 +229,7 @@ Result<ModelConfig> ParseModelConfig(const std::string& text, const std::string&
   c.architecture = architecture->name;
   c.model_type = architecture->model_type;
   PAWL_TRY(CheckUnsupported(reader));
-  PAWL_TRY(ParseSizes(reader, c));
+  PAWL_TRY(ParseSizes(reader, architecture->default_head_dim, c));
   PAWL_ASSIGN(const double eps, reader.Positive("rms_norm_eps", 1e-6));
   c.rms_norm_eps = static_cast<float>(eps);
   PAWL_ASSIGN(c.rope, ParseRope(reader, architecture->default_theta));

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "base/bf16.h"
-#include "base/json.h"
+#include "checkpoint/safetensors_header.h"
 
 namespace pawl {
 namespace {
@@ -51,91 +51,6 @@ Status ReadAt(int file, const std::filesystem::path& path, std::size_t offset,
   return {};
 }
 
-const DTypeEntry* FindDType(const std::string& name) {
-  for (const DTypeEntry& entry : kDTypes) {
-    if (name == entry.name) return &entry;
-  }
-  return nullptr;
-}
-
-Result<std::size_t> Size(const Json& value, const std::string& place) {
-  if (!value.is_number_unsigned()) {
-    return BadFile(fmt::format("{}: {} is not a whole number from 0", place, WriteJson(value)));
-  }
-  return value.get<std::size_t>();
-}
-
-// One header entry, with its own consistency; offsets relative to the tensor bytes.
-Result<TensorInfo> ParseEntry(const std::string& name, const Json& entry, const std::string& file) {
-  const std::string place = fmt::format("{}: tensor '{}'", file, name);
-  TensorInfo info;
-  info.name = name;
-  PAWL_ASSIGN(const std::string dtype, JsonString(entry, "dtype", place));
-  const DTypeEntry* known = FindDType(dtype);
-  if (known == nullptr) return BadFile(fmt::format("{}: unknown dtype \"{}\"", place, dtype));
-  info.dtype = known->dtype;
-  if (!entry.contains("shape") || !entry.at("shape").is_array() ||
-      !entry.contains("data_offsets") || !entry.at("data_offsets").is_array() ||
-      entry.at("data_offsets").size() != 2) {
-    return BadFile(fmt::format("{}: expected \"shape\" and two \"data_offsets\"", place));
-  }
-  std::size_t bytes = known->bytes;
-  for (const Json& dim : entry.at("shape")) {
-    PAWL_ASSIGN(const std::size_t size, Size(dim, place + ": shape"));
-    info.shape.push_back(size);
-    if (__builtin_mul_overflow(bytes, size, &bytes)) {
-      return BadFile(
-          fmt::format("{}: the product of shape {} overflows", place, ShapeText(info.shape)));
-    }
-  }
-  PAWL_ASSIGN(const std::size_t begin, Size(entry.at("data_offsets")[0], place + ": data_offsets"));
-  PAWL_ASSIGN(const std::size_t end, Size(entry.at("data_offsets")[1], place + ": data_offsets"));
-  if (end < begin || end - begin != bytes) {
-    return BadFile(fmt::format("{}: data_offsets [{}, {}] do not hold the {} bytes of {} {}", place,
-                               begin, end, bytes, dtype, ShapeText(info.shape)));
-  }
-  info.offset = begin;
-  info.bytes = bytes;
-  return info;
-}
-
-Status CheckMetadata(const Json& metadata, const std::string& file) {
-  if (!metadata.is_object()) return BadFile(file + ": __metadata__ is not an object");
-  for (const auto& [key, value] : metadata.items()) {
-    if (!value.is_string()) {
-      return BadFile(fmt::format("{}: __metadata__ \"{}\" is not a string", file, key));
-    }
-  }
-  return {};
-}
-
-// Tensors must fill the bytes after the header exactly, without holes or overlaps.
-Status CheckLayout(std::vector<TensorInfo>& tensors, std::size_t header_end, std::size_t file_size,
-                   const std::string& file) {
-  std::sort(tensors.begin(), tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
-    return std::pair(a.offset, a.offset + a.bytes) < std::pair(b.offset, b.offset + b.bytes);
-  });
-  std::size_t at = 0;
-  for (TensorInfo& tensor : tensors) {
-    if (tensor.offset != at) {
-      return BadFile(fmt::format("{}: tensor '{}' starts at {}, expected {}: a hole or an overlap",
-                                 file, tensor.name, tensor.offset, at));
-    }
-    if (__builtin_add_overflow(at, tensor.bytes, &at)) {
-      return BadFile(fmt::format("{}: tensor '{}': its end overflows", file, tensor.name));
-    }
-    tensor.offset += header_end;
-  }
-  std::size_t end = 0;
-  if (__builtin_add_overflow(at, header_end, &end) || end != file_size) {
-    return BadFile(
-        fmt::format("{}: tensors end at byte {}, the file has {}; the download is "
-                    "probably incomplete",
-                    file, header_end + at, file_size));
-  }
-  return {};
-}
-
 }  // namespace
 
 const char* DTypeName(DType dtype) {
@@ -143,6 +58,13 @@ const char* DTypeName(DType dtype) {
     if (entry.dtype == dtype) return entry.name;
   }
   return "";
+}
+
+std::optional<DType> DTypeFromName(std::string_view name) {
+  for (const DTypeEntry& entry : kDTypes) {
+    if (name == entry.name) return entry.dtype;
+  }
+  return std::nullopt;
 }
 
 std::size_t DTypeBytes(DType dtype) {
@@ -153,6 +75,7 @@ std::size_t DTypeBytes(DType dtype) {
 }
 
 std::string ShapeText(std::span<const std::size_t> shape) {
+  if (shape.size() > 16) return fmt::format("[{} dimensions]", shape.size());
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
@@ -160,9 +83,10 @@ Result<SafetensorsFile> SafetensorsFile::Open(const std::filesystem::path& path)
   const std::string name = path.string();
   SafetensorsFile file;
   file.path_ = path;
-  file.file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  file.file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang
   if (file.file_ < 0) {
-    const auto code = errno == ENOENT ? ErrorCode::kUsage : ErrorCode::kBadFile;
+    const bool absent = errno == ENOENT || errno == ENOTDIR;
+    const auto code = absent ? ErrorCode::kUsage : ErrorCode::kBadFile;
     return Fail(code, fmt::format("{}: cannot be opened: {}", name, std::strerror(errno)));
   }
   struct stat info {};
@@ -181,31 +105,25 @@ Result<SafetensorsFile> SafetensorsFile::Open(const std::filesystem::path& path)
   }
   std::string header(header_size, '\0');
   PAWL_TRY(ReadAt(file.file_, path, 8, std::as_writable_bytes(std::span<char>(header))));
-  if (header.empty() || header[0] != '{') {
-    return BadFile(name + ": the header does not start with '{'");
-  }
-  PAWL_ASSIGN(const Json json, ParseJson(header, name + ": header"));
-  for (const auto& [key, entry] : json.items()) {
-    if (key == "__metadata__") {
-      PAWL_TRY(CheckMetadata(entry, name));
-      continue;
-    }
-    PAWL_ASSIGN(TensorInfo tensor, ParseEntry(key, entry, name));
-    file.tensors_.push_back(std::move(tensor));
-  }
-  PAWL_TRY(CheckLayout(file.tensors_, 8 + header_size, size, name));
+  PAWL_ASSIGN(SafetensorsHeader parsed,
+              ParseSafetensorsHeader(header, size - 8 - header_size, name));
+  file.tensors_ = std::move(parsed.tensors);
+  file.by_name_ = std::move(parsed.by_name);
+  for (TensorInfo& tensor : file.tensors_) tensor.offset += 8 + header_size;
   return file;
 }
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
     : path_(std::move(other.path_)),
       file_(std::exchange(other.file_, -1)),
-      tensors_(std::move(other.tensors_)) {}
+      tensors_(std::move(other.tensors_)),
+      by_name_(std::move(other.by_name_)) {}
 
 SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(file_, other.file_);
   std::swap(tensors_, other.tensors_);
+  std::swap(by_name_, other.by_name_);
   return *this;
 }
 
@@ -214,10 +132,10 @@ SafetensorsFile::~SafetensorsFile() {
 }
 
 const TensorInfo* SafetensorsFile::Find(const std::string& name) const {
-  for (const TensorInfo& tensor : tensors_) {
-    if (tensor.name == name) return &tensor;
-  }
-  return nullptr;
+  const auto at =
+      std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                       [&](std::uint32_t i, const std::string& n) { return tensors_[i].name < n; });
+  return at != by_name_.end() && tensors_[*at].name == name ? &tensors_[*at] : nullptr;
 }
 
 Status SafetensorsFile::ReadBytes(const TensorInfo& tensor, std::size_t begin,

@@ -1,22 +1,26 @@
 // The safetensors format: 8 bytes of header length, a JSON header, tensor bytes (docs/FORMATS.md).
-// The reader applies the reference reader's rules and rejects duplicate names; every size is
-// checked against the bytes that are there before anything is allocated.
+// The reader applies the reference reader's rules, demands '{' as the header's first byte and
+// rejects duplicate names and keys that the format does not have; every size is checked against the
+// bytes that are there before anything is allocated.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_system.h"
 
 namespace pawl {
 
 enum class DType { kBool, kU8, kI8, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kF64, kI64, kU64 };
 const char* DTypeName(DType dtype);  // "F32"
+std::optional<DType> DTypeFromName(std::string_view name);
 std::size_t DTypeBytes(DType dtype);
 
 struct TensorInfo {
@@ -54,6 +58,7 @@ class SafetensorsFile {
   std::filesystem::path path_;
   int file_ = -1;
   std::vector<TensorInfo> tensors_;
+  std::vector<std::uint32_t> by_name_;  // indices into tensors_, sorted by name
 };
 
 // A tensor to be written.
@@ -71,9 +76,6 @@ class SafetensorsWriter {
   // Creates `path` (a temporary name of the caller's) and writes the header.
   static Result<SafetensorsWriter> Create(const std::filesystem::path& path,
                                           std::vector<TensorSpec> tensors);
-  SafetensorsWriter(SafetensorsWriter&& other) noexcept;
-  ~SafetensorsWriter();
-
   const std::vector<TensorSpec>& order() const { return tensors_; }
   // The next bytes of the tensors in that order.
   Status Append(std::span<const std::byte> bytes);
@@ -83,7 +85,7 @@ class SafetensorsWriter {
  private:
   SafetensorsWriter() = default;
   std::filesystem::path path_;
-  int file_ = -1;
+  std::optional<OutputFile> file_;
   std::vector<TensorSpec> tensors_;
   std::size_t expected_ = 0, written_ = 0;
 };
