@@ -31,6 +31,7 @@ Status Run(Flags& flags, VerbResult& result) {
   flags.options.signal = &stop_signal;
   for (const int number : {SIGINT, SIGTERM}) std::signal(number, OnSignal);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes arrives as an error of the write
   PAWL_ASSIGN(const RunOutcome outcome, RunPipeline(flags.options, *machine.compute));
   std::fputs((outcome.text + "\n").c_str(), stdout);
   result.exit_code = outcome.exit_code;

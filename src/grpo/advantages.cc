@@ -1,40 +1,26 @@
 #include "grpo/advantages.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <limits>
 
 #include "base/check.h"
+#include "grpo/enum_names.h"
 
 namespace pawl {
 namespace {
 
 constexpr double kEpsilon = 1e-4;
-const double kNan = std::numeric_limits<double>::quiet_NaN();
-
-struct Moments {
-  double mean = kNan, std = kNan;  // of the values that are numbers; std with n - 1
-};
-
-Moments MomentsOf(std::span<const double> values) {
-  double sum = 0, count = 0;
-  for (const double v : values) {
-    if (!std::isnan(v)) {
-      sum += v;
-      count += 1;
-    }
-  }
-  if (count == 0) return {};
-  const double mean = sum / count;
-  double squares = 0;
-  for (const double v : values) {
-    if (!std::isnan(v)) squares += (v - mean) * (v - mean);
-  }
-  return {mean, count > 1 ? std::sqrt(squares / (count - 1)) : kNan};
-}
+constexpr double kZero = 1e-8;  // torch.isclose(std, 0)
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 double ZeroIfNan(double x) { return std::isnan(x) ? 0 : x; }
+
+// As MomentsOf, but one value alone deviates by 0.
+Moments GroupMoments(std::span<const double> values) {
+  Moments moments = MomentsOf(values);
+  if (values.size() == 1) moments.std = 0;
+  return moments;
+}
 
 // The weighted sum of a row's rewards that are numbers; NaN when none is.
 double WeightedSum(std::span<const double> rewards, std::span<const double> weights) {
@@ -48,39 +34,86 @@ double WeightedSum(std::span<const double> rewards, std::span<const double> weig
   return any ? sum : kNan;
 }
 
-std::vector<double> NormalizeThenSum(const AdvantageInput& input) {
+// A reward that stands alone in its group normalises to 0.
+std::vector<double> NormalizedSums(const AdvantageInput& input) {
   const std::size_t rows = input.rewards.size();
-  std::vector<double> sums(rows, kNan);
+  std::vector<double> sums(rows, kNan), group(input.group_size);
   for (std::size_t k = 0; k < input.weights.size(); ++k) {
     for (std::size_t begin = 0; begin < rows; begin += input.group_size) {
-      std::vector<double> group;
+      for (std::size_t i = 0; i < input.group_size; ++i) group[i] = input.rewards[begin + i][k];
+      const Moments m = GroupMoments(group);
       for (std::size_t i = 0; i < input.group_size; ++i) {
-        group.push_back(input.rewards[begin + i][k]);
-      }
-      const Moments m = MomentsOf(group);
-      for (std::size_t i = 0; i < input.group_size; ++i) {
+        if (std::isnan(group[i])) continue;
         const double normal = (group[i] - m.mean) / (ZeroIfNan(m.std) + kEpsilon);
-        if (std::isnan(normal)) continue;
         sums[begin + i] = ZeroIfNan(sums[begin + i]) + normal * input.weights[k];
       }
     }
   }
-  const Moments all = MomentsOf(sums);
-  for (double& sum : sums) sum = (sum - all.mean) / (ZeroIfNan(all.std) + kEpsilon);
   return sums;
 }
+
+void NormalizeThenSum(const AdvantageInput& input, Advantages& out) {
+  const std::vector<double> sums = NormalizedSums(input);
+  const Moments all = GroupMoments(sums);
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    out.values[i] = ZeroIfNan((sums[i] - all.mean) / (all.std + kEpsilon));
+  }
+  out.frac_reward_zero_std = all.std <= kZero ? 1 : 0;
+}
+
+void SumThenNormalize(const AdvantageInput& input, ScaleRewards scale, Advantages& out) {
+  const double batch_std = GroupMoments(out.rewards).std;
+  double zero_groups = 0;
+  for (std::size_t g = 0; g < out.group_std.size(); ++g) {
+    const std::size_t begin = g * input.group_size;
+    const Moments m =
+        GroupMoments(std::span<const double>(out.rewards).subspan(begin, input.group_size));
+    const double std = scale == ScaleRewards::kBatch ? batch_std : m.std;
+    if (std <= kZero) zero_groups += 1;
+    const double divisor = scale == ScaleRewards::kNone ? 1 : std + kEpsilon;
+    for (std::size_t i = begin; i < begin + input.group_size; ++i) {
+      out.values[i] = ZeroIfNan((out.rewards[i] - m.mean) / divisor);
+    }
+  }
+  const auto groups = static_cast<double>(out.group_std.size());
+  out.frac_reward_zero_std = groups > 0 ? zero_groups / groups : 0;
+}
+
+constexpr EnumNames<ScaleRewards, 3> kScaleNames = {{{ScaleRewards::kGroup, "group"},
+                                                     {ScaleRewards::kBatch, "batch"},
+                                                     {ScaleRewards::kNone, "none"}}};
+constexpr EnumNames<RewardAggregation, 2> kAggregationNames = {
+    {{RewardAggregation::kSumThenNormalize, "sum_then_normalize"},
+     {RewardAggregation::kNormalizeThenSum, "normalize_then_sum"}}};
 
 }  // namespace
 
 Result<ScaleRewards> ParseScaleRewards(const std::string& name) {
-  if (name == "group") return ScaleRewards::kGroup;
-  if (name == "batch") return ScaleRewards::kBatch;
-  if (name == "none") return ScaleRewards::kNone;
-  return Usage(fmt::format("scale_rewards: unknown \"{}\", known: group, batch, none", name));
+  return ParseEnum("scale_rewards", kScaleNames, name);
+}
+const char* ScaleRewardsName(ScaleRewards scale) { return EnumName(kScaleNames, scale); }
+
+Result<RewardAggregation> ParseRewardAggregation(const std::string& name) {
+  return ParseEnum("multi_objective_aggregation", kAggregationNames, name);
+}
+const char* RewardAggregationName(RewardAggregation aggregation) {
+  return EnumName(kAggregationNames, aggregation);
 }
 
-const char* ScaleRewardsName(ScaleRewards scale) {
-  return scale == ScaleRewards::kGroup ? "group" : scale == ScaleRewards::kBatch ? "batch" : "none";
+Moments MomentsOf(std::span<const double> values) {
+  double sum = 0, count = 0;
+  for (const double v : values) {
+    if (std::isnan(v)) continue;
+    sum += v;
+    count += 1;
+  }
+  if (count == 0) return {kNan, kNan};
+  const double mean = sum / count;
+  double squares = 0;
+  for (const double v : values) {
+    if (!std::isnan(v)) squares += (v - mean) * (v - mean);
+  }
+  return {mean, count > 1 ? std::sqrt(squares / (count - 1)) : kNan};
 }
 
 Advantages GroupAdvantages(const AdvantageInput& input, ScaleRewards scale,
@@ -88,27 +121,19 @@ Advantages GroupAdvantages(const AdvantageInput& input, ScaleRewards scale,
   const std::size_t rows = input.rewards.size();
   PAWL_CHECK(input.group_size > 0 && rows % input.group_size == 0);
   Advantages out;
-  for (const auto& row : input.rewards) out.rewards.push_back(WeightedSum(row, input.weights));
-  const double batch_std = MomentsOf(out.rewards).std;
-  double zero_groups = 0;
+  out.values.resize(rows);
+  for (const auto& row : input.rewards) {
+    PAWL_CHECK(row.size() == input.weights.size());
+    out.rewards.push_back(WeightedSum(row, input.weights));
+  }
   for (std::size_t begin = 0; begin < rows; begin += input.group_size) {
     const auto group = std::span<const double>(out.rewards).subspan(begin, input.group_size);
-    const Moments m = MomentsOf(group);
-    const double std = ZeroIfNan(m.std);
-    out.group_std.push_back(std);
-    if (std < 1e-8) zero_groups += 1;
-    for (const double reward : group) {
-      double value = reward - m.mean;
-      if (scale == ScaleRewards::kGroup) value /= std + kEpsilon;
-      if (scale == ScaleRewards::kBatch) value /= ZeroIfNan(batch_std) + kEpsilon;
-      out.values.push_back(ZeroIfNan(value));
-    }
+    out.group_std.push_back(GroupMoments(group).std);
   }
-  const double groups = static_cast<double>(out.group_std.size());
-  out.frac_reward_zero_std = groups > 0 ? zero_groups / groups : 0;
   if (aggregation == RewardAggregation::kNormalizeThenSum) {
-    out.values = NormalizeThenSum(input);
-    for (double& value : out.values) value = ZeroIfNan(value);
+    NormalizeThenSum(input, out);
+  } else {
+    SumThenNormalize(input, scale, out);
   }
   return out;
 }

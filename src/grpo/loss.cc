@@ -1,214 +1,239 @@
 #include "grpo/loss.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/check.h"
-#include "base/nearest.h"
+#include "grpo/sampling_ratio.h"
+#include "grpo/token_loss.h"
+#include "kernels/math.h"
 
 namespace pawl {
 namespace {
 
-constexpr std::array kLossNames = {
-    std::pair{LossType::kGrpo, "grpo"},      std::pair{LossType::kBnpo, "bnpo"},
-    std::pair{LossType::kDrGrpo, "dr_grpo"}, std::pair{LossType::kDapo, "dapo"},
-    std::pair{LossType::kCispo, "cispo"},    std::pair{LossType::kSapo, "sapo"},
-    std::pair{LossType::kLuspo, "luspo"},    std::pair{LossType::kVespo, "vespo"}};
+constexpr double kUndefined = LossOutput::kUndefined;
 
-// VESPO's sum of log-ratios is kept in this range, as TRL does.
-constexpr double kVespoClamp = 20;
-
-double Clamp(double x, double low, double high) { return std::min(std::max(x, low), high); }
-
-// A row's loss before aggregation: values and derivatives with respect to the ratio and to log p
-// directly.
-struct RowWork {
-  std::vector<double> ratio;  // per token; at sequence level all equal
-  std::vector<double> value;  // per-token loss
-  std::vector<double> dvalue_dratio;
-  std::vector<double> dvalue_dlogp;  // where log p appears outside the ratio
-  double clip_low = 0, clip_high = 0;
-  double kl_sum = 0;
-};
-
-// -min(min(r, delta) A, clip(r) A) and its derivative; ties share it, as torch.min does.
-void Surrogate(const GrpoLossConfig& c, double advantage, double r, double& value, double& slope,
-               double& capped) {
-  capped = c.delta > 0 ? std::min(r, c.delta) : r;
-  const double clipped = Clamp(r, 1 - c.epsilon, 1 + c.epsilon_high);
-  const double first = capped * advantage, second = clipped * advantage;
-  const double dfirst = c.delta > 0 && r > c.delta ? 0 : 1;
-  const double dsecond = r < 1 - c.epsilon || r > 1 + c.epsilon_high ? 0 : 1;
-  const double share = first < second ? dfirst : first > second ? dsecond : (dfirst + dsecond) / 2;
-  value = -std::min(first, second);
-  slope = -advantage * share;
-}
-
-double VespoWeight(const GrpoLossConfig& c, double advantage, double log_ratio_sum) {
-  const bool positive = advantage >= 0;
-  const double k = positive ? c.vespo_k_pos : c.vespo_k_neg;
-  const double lambda = positive ? c.vespo_lambda_pos : c.vespo_lambda_neg;
-  const double log_w = Clamp(log_ratio_sum, -kVespoClamp, kVespoClamp);
-  return std::exp(lambda + k * log_w - lambda * std::exp(log_w));
+// The entropy that a token needs to keep its policy loss: the (1 - share) quantile, interpolated
+// linearly and, like torch.quantile of the float32 entropies, in float32.  Infinite when there is
+// no token.
+double EntropyThreshold(std::span<const LossRow> rows, double share) {
+  std::vector<float> values;
+  for (const LossRow& row : rows) {
+    values.insert(values.end(), row.entropies.begin(),
+                  row.entropies.begin() + static_cast<std::ptrdiff_t>(row.size()));
+  }
+  if (values.empty()) return HUGE_VAL;
+  std::sort(values.begin(), values.end());
+  const float rank = static_cast<float>(1 - share) * static_cast<float>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(rank);
+  const std::size_t above = std::min(below + 1, values.size() - 1);
+  const float weight = rank - static_cast<float>(below), step = values[above] - values[below];
+  return static_cast<double>(weight < 0.5f ? values[below] + weight * step
+                                           : values[above] - step * (1 - weight));
 }
 
 std::vector<double> LogRatios(const LossRow& row) {
-  std::vector<double> ratios(row.log_probs.size(), 0.0);
-  if (!row.old_log_probs.empty()) {
-    for (std::size_t t = 0; t < ratios.size(); ++t) {
-      ratios[t] = static_cast<double>(row.log_probs[t]) - static_cast<double>(row.old_log_probs[t]);
-    }
+  std::vector<double> out(row.size(), 0.0);
+  if (row.old_log_probs.empty()) return out;
+  for (std::size_t t = 0; t < out.size(); ++t) {
+    out[t] = static_cast<double>(row.log_probs[t]) - static_cast<double>(row.old_log_probs[t]);
   }
-  return ratios;
+  return out;
 }
 
-RowWork Evaluate(const GrpoLossConfig& c, const LossRow& row) {
-  const std::size_t n = row.log_probs.size();
+// A row's losses before aggregation.
+struct RowTerms {
+  std::vector<double> ratio;                 // per token; at sequence level all equal
+  std::vector<double> value, dratio, dlogp;  // per token, with KL
+  double kl_sum = 0;
+  double sequence_ratio = 1;  // of a row of no tokens too
+  double vespo = 0;
+};
+
+void AddKl(const GrpoLossConfig& c, const LossRow& row, std::size_t t, RowTerms& terms) {
+  const double d =
+      static_cast<double>(row.ref_log_probs[t]) - static_cast<double>(row.log_probs[t]);
+  const double e = ExpD(d), estimate = e - d - 1;
+  const double factor = c.use_bias_correction_kl ? terms.ratio[t] : 1;
+  terms.value[t] += c.beta * estimate * factor;
+  terms.dlogp[t] += c.beta * factor * (1 - e);
+  if (c.use_bias_correction_kl) terms.dratio[t] += c.beta * estimate;
+  terms.kl_sum += estimate * factor;
+}
+
+RowTerms Evaluate(const GrpoLossConfig& c, const LossRow& row, double entropy_threshold) {
+  const std::size_t n = row.size();
+  PAWL_CHECK(c.beta == 0 || row.ref_log_probs.size() == row.log_probs.size());
+  PAWL_CHECK(row.old_log_probs.empty() || row.old_log_probs.size() == row.log_probs.size());
+  const bool sequence = c.importance_sampling_level == ImportanceLevel::kSequence;
   const std::vector<double> log_ratios = LogRatios(row);
+  const std::vector<double> rho = SamplingRatios(c.sampling_correction, row);
   double sum = 0;
   for (const double x : log_ratios) sum += x;
-  const bool sequence = c.importance_sampling_level == ImportanceLevel::kSequence;
-  const double mean = n > 0 && !row.masked ? sum / static_cast<double>(n) : 0;
-  RowWork work;
-  const double vespo =
-      c.loss_type == LossType::kVespo ? VespoWeight(c, row.advantage, row.masked ? 0 : sum) : 0;
+  RowTerms terms;
+  terms.sequence_ratio = ExpD(n > 0 ? sum / static_cast<double>(n) : 0);
+  // vespo has rho within its own weight.
+  const bool vespo = c.loss_type == LossType::kVespo;
+  if (vespo) terms.vespo = VespoWeight(c, row.advantage, log_ratios, rho);
+  const double keep = OffPolicyKeep(c, row);
+  terms.value.resize(n);
+  terms.dratio.resize(n);
+  terms.dlogp.resize(n);
+  terms.ratio.resize(n);
   for (std::size_t t = 0; t < n; ++t) {
-    const double r = std::exp(sequence ? mean : log_ratios[t]);
-    const double log_p = static_cast<double>(row.log_probs[t]);
-    double value = 0, slope = 0, direct = 0, capped = r;
-    switch (c.loss_type) {
-      case LossType::kCispo:
-        direct = -std::min(r, c.epsilon_high) * row.advantage;
-        value = direct * log_p;
-        break;
-      case LossType::kVespo:
-        direct = -vespo * row.advantage;
-        value = direct * log_p;
-        break;
-      case LossType::kSapo: {
-        const double temperature =
-            row.advantage > 0 ? c.sapo_temperature_pos : c.sapo_temperature_neg;
-        const double gate = 1 / (1 + std::exp(-temperature * (r - 1)));
-        value = -row.advantage * 4 / temperature * gate;
-        slope = -row.advantage * 4 * gate * (1 - gate);
-        break;
-      }
-      default:
-        Surrogate(c, row.advantage, r, value, slope, capped);
+    terms.ratio[t] = sequence ? terms.sequence_ratio : ExpD(log_ratios[t]);
+    const TokenTerm term = PolicyTerm(c, row.advantage, terms.ratio[t],
+                                      static_cast<double>(row.log_probs[t]), terms.vespo);
+    double weight = keep;
+    if (c.top_entropy_quantile < 1 &&
+        !(static_cast<double>(row.entropies[t]) >= entropy_threshold)) {
+      weight = 0;
     }
-    if (c.beta > 0) {
-      PAWL_CHECK(row.ref_log_probs.size() == n);
-      const double d = static_cast<double>(row.ref_log_probs[t]) - log_p;
-      const double kl = std::exp(d) - d - 1;
-      const double factor = c.use_bias_correction_kl ? r : 1;
-      value += c.beta * kl * factor;
-      direct += c.beta * factor * (1 - std::exp(d));
-      if (c.use_bias_correction_kl) slope += c.beta * kl;
-      work.kl_sum += kl * factor;
-    }
-    work.ratio.push_back(r);
-    work.value.push_back(value);
-    work.dvalue_dratio.push_back(slope);
-    work.dvalue_dlogp.push_back(direct);
-    if (capped < 1 - c.epsilon && row.advantage < 0) work.clip_low += 1;
-    if (capped > 1 + c.epsilon_high && row.advantage > 0) work.clip_high += 1;
+    if (!vespo && !rho.empty()) weight *= rho.size() == 1 ? rho[0] : rho[t];
+    terms.value[t] = weight * term.value;
+    terms.dratio[t] = weight * term.dratio;
+    terms.dlogp[t] = weight * term.dlogp;
+    if (c.beta != 0) AddKl(c, row, t, terms);
   }
-  return work;
+  return terms;
 }
 
-// What each token of a row of n counts in the sum that is the loss.
-double TokenWeight(const GrpoLossConfig& c, const LossScale& s, double rows, double total,
-                   double n) {
-  const double accumulation = s.gradient_accumulation_steps;
+// What each token of a row of n counts in the policy loss, and the last division.
+struct TokenWeight {
+  double policy = 0, accumulation = 1;
+};
+TokenWeight WeightOf(const GrpoLossConfig& c, const LossScale& s, double rows, double total,
+                     double n) {
   switch (c.loss_type) {
     case LossType::kGrpo:
     case LossType::kSapo:
-      return 1 / (rows * std::max(n, 1.0) * accumulation);
+      return {1 / (rows * std::max(n, 1.0)), s.gradient_accumulation_steps};
     case LossType::kBnpo:
-      return 1 / (std::max(total, 1.0) * accumulation);
+      return {1 / std::max(total, 1.0), s.gradient_accumulation_steps};
     case LossType::kDrGrpo:
-      return 1 / (rows * s.max_completion_length * accumulation);
+      return {1 / (rows * s.max_completion_length), s.gradient_accumulation_steps};
     case LossType::kLuspo:
-      return 1 / (rows * accumulation);
+      return {1 / rows, s.gradient_accumulation_steps};
     case LossType::kDapo:
     case LossType::kCispo:
     case LossType::kVespo:
-      return 1 / (std::max(s.num_items_in_batch, 1.0) * accumulation / s.steps_per_generation);
+      return {1 / (std::max(s.num_items_in_batch, 1.0) * s.gradient_accumulation_steps /
+                   s.steps_per_generation),
+              1};
   }
-  return 0;
+  return {};
+}
+
+std::vector<double> Gradient(const RowTerms& terms, double weight, bool sequence) {
+  const std::size_t n = terms.value.size();
+  std::vector<double> out(n);
+  double through_ratio = 0;  // sequence level: every token moves the one ratio
+  for (std::size_t t = 0; t < n; ++t) {
+    const double slope = weight * terms.dratio[t] * terms.ratio[t];
+    through_ratio += slope;
+    out[t] = weight * terms.dlogp[t] + (sequence ? 0 : slope);
+  }
+  if (sequence) {
+    for (double& g : out) g += through_ratio / static_cast<double>(n);
+  }
+  return out;
+}
+
+// Shares of ratios outside the clip range.
+struct ClipCounter {
+  double low = 0, high = 0, cispo = 0, count = 0;  // sums over tokens, or over rows
+  double low_min = kUndefined, high_max = kUndefined;
+
+  void AddRow(const GrpoLossConfig& c, double advantage, std::span<const double> ratios) {
+    double row_low = 0, row_high = 0;
+    for (const double r : ratios) {
+      const double capped = c.delta > 0 ? std::min(r, c.delta) : r;
+      if (capped < 1 - c.epsilon && advantage < 0) row_low += 1;
+      if (capped > 1 + c.epsilon_high && advantage > 0) row_high += 1;
+      if (r > c.epsilon_high && advantage > 0) cispo += 1;
+    }
+    low += row_low;
+    high += row_high;
+    const auto n = static_cast<double>(ratios.size());
+    count += n;
+    if (ratios.empty()) return;
+    // fmin and fmax pass over the NaN that an empty start is.
+    low_min = std::fmin(low_min, row_low / n);
+    high_max = std::fmax(high_max, row_high / n);
+  }
+};
+
+// The mean entropy of the micro-batch, and the entropy bonus over the tokens that keep their loss.
+void AddEntropy(const GrpoLossConfig& c, std::span<const LossRow> rows, const LossScale& scale,
+                double threshold, LossOutput& out) {
+  double sum = 0, count = 0, bonus = 0, bonus_count = 0;
+  const auto acts = [&](double entropy) {
+    return c.top_entropy_quantile >= 1 || entropy >= threshold;
+  };
+  for (const LossRow& row : rows) {
+    if (row.entropies.empty() && row.size() > 0) return;
+    for (std::size_t t = 0; t < row.size(); ++t) {
+      const auto entropy = static_cast<double>(row.entropies[t]);
+      sum += entropy;
+      count += 1;
+      if (!acts(entropy)) continue;
+      bonus += entropy;
+      bonus_count += 1;
+    }
+  }
+  out.entropy = sum / std::max(count, 1.0);
+  if (c.entropy_coef == 0) return;
+  const double unit =
+      c.entropy_coef / (std::max(bonus_count, 1.0) * scale.gradient_accumulation_steps);
+  out.loss -= unit * bonus;
+  for (const LossRow& row : rows) {
+    std::vector<double> gradient(row.log_probs.size(), 0.0);
+    for (std::size_t t = 0; t < row.size(); ++t) {
+      if (acts(static_cast<double>(row.entropies[t]))) gradient[t] = -unit;
+    }
+    out.dloss_dentropy.push_back(std::move(gradient));
+  }
 }
 
 }  // namespace
-
-Result<LossType> ParseLossType(const std::string& name) {
-  for (const auto& [type, known] : kLossNames) {
-    if (name == known) return type;
-  }
-  return Usage(fmt::format("loss_type: unknown \"{}\"{}", name, DidYouMean(name, LossTypeNames())));
-}
-
-const char* LossTypeName(LossType type) {
-  for (const auto& [known, name] : kLossNames) {
-    if (type == known) return name;
-  }
-  return "";
-}
-
-std::vector<std::string> LossTypeNames() {
-  std::vector<std::string> names;
-  for (const auto& entry : kLossNames) names.emplace_back(entry.second);
-  return names;
-}
-
-Result<ImportanceLevel> ParseImportanceLevel(const std::string& name) {
-  if (name == "token") return ImportanceLevel::kToken;
-  if (name == "sequence") return ImportanceLevel::kSequence;
-  return Usage(
-      fmt::format("importance_sampling_level: unknown \"{}\", known: token, sequence", name));
-}
-
-const char* ImportanceLevelName(ImportanceLevel level) {
-  return level == ImportanceLevel::kToken ? "token" : "sequence";
-}
 
 LossOutput GrpoLoss(const GrpoLossConfig& c, std::span<const LossRow> rows,
                     const LossScale& scale) {
   LossOutput out;
   const bool sequence = c.importance_sampling_level == ImportanceLevel::kSequence;
-  double total = 0, low = 0, high = 0, kl = 0;
+  const bool needs_entropy = c.top_entropy_quantile < 1 || c.entropy_coef != 0;
+  double total = 0, kl = 0, phi = 0;
   for (const LossRow& row : rows) {
-    if (!row.masked) total += static_cast<double>(row.log_probs.size());
+    PAWL_CHECK(!needs_entropy || row.entropies.size() == row.log_probs.size());
+    total += static_cast<double>(row.size());
   }
+  const double threshold =
+      c.top_entropy_quantile < 1 ? EntropyThreshold(rows, c.top_entropy_quantile) : 0;
+  ClipCounter clip;
   for (const LossRow& row : rows) {
-    const std::size_t n = row.log_probs.size();
-    std::vector<double> gradient(n, 0.0);
-    if (!row.masked && n > 0) {
-      const RowWork work = Evaluate(c, row);
-      const double weight =
-          TokenWeight(c, scale, static_cast<double>(rows.size()), total, static_cast<double>(n));
-      double through_ratio = 0;  // sequence level: every token moves the one ratio
-      for (std::size_t t = 0; t < n; ++t) {
-        out.loss += weight * work.value[t];
-        through_ratio += weight * work.dvalue_dratio[t] * work.ratio[t];
-        gradient[t] = weight * work.dvalue_dlogp[t];
-        if (!sequence) gradient[t] += weight * work.dvalue_dratio[t] * work.ratio[t];
-      }
-      if (sequence) {
-        for (double& g : gradient) g += through_ratio / static_cast<double>(n);
-      }
-      low += sequence ? work.clip_low / static_cast<double>(n) : work.clip_low;
-      high += sequence ? work.clip_high / static_cast<double>(n) : work.clip_high;
-      kl += work.kl_sum;
-    }
-    out.dloss_dlogp.push_back(std::move(gradient));
+    const RowTerms terms = Evaluate(c, row, threshold);
+    const TokenWeight weight = WeightOf(c, scale, static_cast<double>(rows.size()), total,
+                                        static_cast<double>(row.size()));
+    for (const double value : terms.value) out.policy_loss += weight.policy * value;
+    out.dloss_dlogp.push_back(Gradient(terms, weight.policy / weight.accumulation, sequence));
+    out.dloss_dlogp.back().resize(row.log_probs.size(), 0.0);
+    out.loss = out.policy_loss / weight.accumulation;
+    clip.AddRow(c, row.advantage,
+                sequence ? std::span(&terms.sequence_ratio, 1) : std::span(terms.ratio));
+    kl += terms.kl_sum;
+    phi += terms.vespo;
   }
-  const double count = sequence ? static_cast<double>(rows.size()) : std::max(total, 1.0);
-  out.clip_low = low / std::max(count, 1.0);
-  out.clip_high = high / std::max(count, 1.0);
+  const double count = std::max(clip.count, 1.0);
+  out.clip_low = clip.low / count;
+  out.clip_high = clip.high / count;
+  out.cispo_clip = clip.cispo / count;
+  out.clip_low_min = clip.low_min;
+  out.clip_high_max = clip.high_max;
   out.kl = kl / std::max(total, 1.0);
+  if (c.loss_type == LossType::kVespo) {
+    out.vespo_phi = phi / std::max<double>(1, static_cast<double>(rows.size()));
+  }
+  AddEntropy(c, rows, scale, threshold, out);
   return out;
 }
 

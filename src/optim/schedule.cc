@@ -12,15 +12,17 @@
 namespace pawl {
 namespace {
 
-constexpr std::array kNames = {std::pair{ScheduleType::kConstant, "constant"},
-                               std::pair{ScheduleType::kConstantWithWarmup, "constant_with_warmup"},
-                               std::pair{ScheduleType::kLinear, "linear"},
-                               std::pair{ScheduleType::kCosine, "cosine"},
-                               std::pair{ScheduleType::kCosineWithRestarts, "cosine_with_restarts"},
-                               std::pair{ScheduleType::kPolynomial, "polynomial"},
-                               std::pair{ScheduleType::kInverseSqrt, "inverse_sqrt"},
-                               std::pair{ScheduleType::kCosineWithMinLr, "cosine_with_min_lr"},
-                               std::pair{ScheduleType::kWarmupStableDecay, "warmup_stable_decay"}};
+constexpr std::array kNames = {
+    std::pair{ScheduleType::kConstant, "constant"},
+    std::pair{ScheduleType::kConstantWithWarmup, "constant_with_warmup"},
+    std::pair{ScheduleType::kLinear, "linear"},
+    std::pair{ScheduleType::kCosine, "cosine"},
+    std::pair{ScheduleType::kCosineWithRestarts, "cosine_with_restarts"},
+    std::pair{ScheduleType::kPolynomial, "polynomial"},
+    std::pair{ScheduleType::kInverseSqrt, "inverse_sqrt"},
+    std::pair{ScheduleType::kCosineWithMinLr, "cosine_with_min_lr"},
+    std::pair{ScheduleType::kCosineWarmupWithMinLr, "cosine_warmup_with_min_lr"},
+    std::pair{ScheduleType::kWarmupStableDecay, "warmup_stable_decay"}};
 
 constexpr double kPi = 3.14159265358979323846;
 
@@ -48,7 +50,7 @@ Result<double> WarmupStableDecay(const ScheduleConfig& c, double step, double wa
   }
   const double decay = c.num_decay_steps;
   const double stable =
-      c.num_stable_steps ? *c.num_stable_steps : std::max(0.0, *total - warmup - decay);
+      c.num_stable_steps ? *c.num_stable_steps : *total - warmup - decay;  // may be below 0
   const double span = 1 - c.min_lr_ratio;
   if (step < warmup) {
     return std::max(0.0,
@@ -61,7 +63,7 @@ Result<double> WarmupStableDecay(const ScheduleConfig& c, double step, double wa
   if (c.decay_type == "linear") {
     factor = 1 - progress;
   } else if (c.decay_type == "cosine") {
-    factor = 0.5 * (1 + CosD(kPi * progress));
+    factor = 0.5 * (1 + CosD(kPi * c.num_cycles * 2 * progress));
   } else {
     factor = 1 - std::sqrt(progress);
   }
@@ -74,20 +76,34 @@ Result<double> PolynomialFactor(const ScheduleConfig& c, double base_lr, double 
     return Usage(
         fmt::format("polynomial: lr_end {} must be below the learning rate {}", c.lr_end, base_lr));
   }
+  if (step < warmup) return step / std::max(1.0, warmup);
   if (step > total) return c.lr_end / base_lr;
-  const double remaining = 1 - (step - warmup) / (total - warmup);
-  const double shape = remaining > 0 ? PowD(remaining, c.power) : 0;
+  if (!(total > warmup)) {
+    return Usage(
+        fmt::format("polynomial: no step is left after {} of warm-up in {}", warmup, total));
+  }
+  const double shape = PowD(1 - (step - warmup) / (total - warmup), c.power);
   return ((base_lr - c.lr_end) * shape + c.lr_end) / base_lr;
 }
 
-Result<double> CosineMinFactor(const ScheduleConfig& c, double base_lr, double progress) {
+Result<double> CosineMinFactor(const ScheduleConfig& c, double base_lr, double step, double warmup,
+                               double total) {
   if (c.min_lr && c.min_lr_rate) {
-    return Usage("cosine_with_min_lr: give one of min_lr and min_lr_rate, not both");
+    return Usage(
+        fmt::format("{}: give one of min_lr and min_lr_rate, not both", ScheduleTypeName(c.type)));
   }
   if (!c.min_lr && !c.min_lr_rate) {
-    return Usage("cosine_with_min_lr: needs min_lr or min_lr_rate");
+    return Usage(fmt::format("{}: needs min_lr or min_lr_rate", ScheduleTypeName(c.type)));
   }
   const double rate = c.min_lr ? *c.min_lr / base_lr : *c.min_lr_rate;
+  // The second form counts steps from 1, so that its warm-up does not begin at 0.
+  const bool from_one = c.type == ScheduleType::kCosineWarmupWithMinLr;
+  if (step < warmup) {
+    if (!from_one) return step / std::max(1.0, warmup);
+    if (!c.warmup_lr_rate) return (step + 1) / std::max(1.0, warmup);
+    return *c.warmup_lr_rate + (1 - *c.warmup_lr_rate) * step / std::max(1.0, warmup - 1);
+  }
+  const double progress = Progress(from_one ? step + 1 : step, warmup, total);
   const double cosine = 0.5 * (1 + CosD(kPi * c.num_cycles * 2 * progress));
   return std::max(0.0, cosine * (1 - rate) + rate);
 }
@@ -112,7 +128,7 @@ Result<double> Factor(const ScheduleConfig& c, double base_lr, double step, doub
   const double total = *known_total;
   // Whatever the options are, wrong ones are refused at step 0 too.
   if (step < warmup && c.type != ScheduleType::kPolynomial &&
-      c.type != ScheduleType::kCosineWithMinLr) {
+      c.type != ScheduleType::kCosineWithMinLr && c.type != ScheduleType::kCosineWarmupWithMinLr) {
     return step / std::max(1.0, warmup);
   }
   const double progress = Progress(step, warmup, total);
@@ -126,15 +142,10 @@ Result<double> Factor(const ScheduleConfig& c, double base_lr, double step, doub
       const double turns = (c.num_cycles_given ? c.num_cycles : 1) * progress;
       return std::max(0.0, 0.5 * (1 + CosD(kPi * (turns - std::floor(turns)))));
     }
-    case ScheduleType::kPolynomial: {
-      PAWL_ASSIGN(const double factor,
-                  PolynomialFactor(c, base_lr, std::max(step, warmup), warmup, total));
-      return step < warmup ? step / std::max(1.0, warmup) : factor;
-    }
-    default: {
-      PAWL_ASSIGN(const double factor, CosineMinFactor(c, base_lr, progress));
-      return step < warmup ? step / std::max(1.0, warmup) : factor;
-    }
+    case ScheduleType::kPolynomial:
+      return PolynomialFactor(c, base_lr, step, warmup, total);
+    default:
+      return CosineMinFactor(c, base_lr, step, warmup, total);
   }
 }
 

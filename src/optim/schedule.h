@@ -19,6 +19,7 @@ enum class ScheduleType {
   kPolynomial,
   kInverseSqrt,
   kCosineWithMinLr,
+  kCosineWarmupWithMinLr,  // its warm-up starts above 0
   kWarmupStableDecay,
 };
 Result<ScheduleType> ParseScheduleType(const std::string& name);
@@ -33,7 +34,8 @@ struct ScheduleConfig {
   bool num_cycles_given = false;
   double lr_end = 1e-7, power = 1.0;          // polynomial
   int timescale = 0;                          // inverse_sqrt; 0: warmup steps or 10,000
-  std::optional<double> min_lr, min_lr_rate;  // cosine_with_min_lr
+  std::optional<double> min_lr, min_lr_rate;  // cosine_with_min_lr, cosine_warmup_with_min_lr
+  std::optional<double> warmup_lr_rate;       // cosine_warmup_with_min_lr; absent: 1 / warmup
   int num_decay_steps = 0;                    // warmup_stable_decay
   std::optional<int> num_stable_steps;        // computed from the total when absent
   std::string warmup_type = "linear", decay_type = "cosine";  // "linear", "cosine", "1-sqrt"

@@ -64,7 +64,7 @@ TEST(Schedule, EqualsTransformersForEveryNameAndOption) {
       const auto rate = LearningRate(config, c.at("base_lr").get<double>(), k, total);
       ASSERT_TRUE(rate.has_value()) << rate.error().message;
       const double want = expected[static_cast<std::size_t>(k)].get<double>();
-      EXPECT_NEAR(*rate, want, 1e-12 + 1e-9 * std::fabs(want))
+      EXPECT_NEAR(*rate, want, 1e-12 * std::fabs(want) + 1e-18)
           << WriteJson(c.at("name")) << WriteJson(c.at("options")) << " warmup " << c.at("warmup")
           << " step " << k;
     }
