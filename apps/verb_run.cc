@@ -1,4 +1,5 @@
 // pawl run: the staged pipeline; pawl report: its report again.
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 
@@ -28,7 +29,7 @@ Status Run(Flags& flags, VerbResult& result) {
   PAWL_ASSIGN(const Machine machine, OpenMachine(flags.machine));
   flags.options.config = flags.config;
   flags.options.run_dir = flags.run_dir;
-  flags.options.signal = &stop_signal;
+  flags.options.signal = [] { return stop_signal.load(std::memory_order_relaxed); };
   for (const int number : {SIGINT, SIGTERM}) std::signal(number, OnSignal);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes arrives as an error of the write

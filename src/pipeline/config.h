@@ -38,8 +38,8 @@ struct LoraSection {
 };
 
 struct DataSection {
-  std::string source = "generator";  // or "files"
-  std::string train, validation, test;
+  std::string source = "generator";     // or "files", which the name of a file implies
+  std::string train, validation, test;  // validation empty: taken out of train
 };
 
 // One stage, and [defaults].
@@ -71,7 +71,10 @@ struct StageConfig {
   bool reset_optimizer = true;  // forget AdamW's moments at the stage's start
   // GRPO
   int num_generations = 8, max_completion_length = 256, num_iterations = 1;
-  double temperature = 1.0, beta = 0, epsilon = 0.2, epsilon_high = 0.2, delta = 0;
+  double temperature = 1.0, beta = 0, epsilon = 0.2, delta = 0;
+  double epsilon_high = -1;  // -1: as epsilon
+  double sapo_temperature_pos = 1.0, sapo_temperature_neg = 1.05;
+  double vespo_k_pos = 2.0, vespo_lambda_pos = 3.0, vespo_k_neg = 3.0, vespo_lambda_neg = 2.0;
   std::string loss_type = "dapo", importance_sampling_level = "token", scale_rewards = "group";
   std::string multi_objective_aggregation = "sum_then_normalize";
   bool mask_truncated_completions = false, use_bias_correction_kl = true;
@@ -84,11 +87,11 @@ struct StageConfig {
 };
 
 struct GateSection {
-  std::string rule = "threshold";        // "threshold", "sequential" or "none"
-  int problems = 20;                     // threshold: problems of one decision
+  std::string rule = "threshold";        // "threshold", "fixed", "sequential" or "none"
+  int problems = 20;                     // threshold, fixed: problems of one decision
   double max_drop = 2;                   // threshold: points below the last accepted model
   int max_problems = 200;                // sequential: budget
-  int samples = 4;                       // sequential: answers a problem
+  int samples = 4;                       // sequential, fixed: answers a problem
   std::string on_reject = "retry";       // "retry", "skip", "stop"
   std::string on_inconclusive = "keep";  // "keep", "rollback", "stop"
   int max_retries = 1;
@@ -104,6 +107,7 @@ struct BenchmarkSection {
 struct RunSection {
   std::uint64_t seed = 1;
   std::string time_limit;  // "9h", "90m", "30s"; empty: none
+  std::string finish_by;   // the next "07:00" of local clocks; empty: none
 };
 
 struct RunConfig {
@@ -133,7 +137,8 @@ std::string WriteConfig(const RunConfig& config);
 
 // The settings of an optimizer step.  The strings have been checked.
 Result<StageSettings> ToSettings(const StageConfig& stage);
-int StageSteps(const StageConfig& stage);               // optimizer steps of the whole stage
+// Optimizer steps of the whole stage on so many problems.
+int StageSteps(const StageConfig& stage, std::size_t problems);
 Result<double> ParseDuration(const std::string& text);  // seconds
 
 }  // namespace pawl

@@ -2,12 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <set>
+
+#include "pipeline/run_clock.h"
 
 namespace pawl {
 namespace {
+
+double Sum(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum;
+}
 
 void CheckStage(const RunConfig& c, const StageConfig& s, std::vector<std::string>& wrongs) {
   const auto wrong = [&](const std::string& text) {
@@ -19,17 +27,21 @@ void CheckStage(const RunConfig& c, const StageConfig& s, std::vector<std::strin
   }
   if (generated && s.level > 3)
     wrong(fmt::format("level: got {}, the generator has 1 to 3", s.level));
-  if (s.method == "grpo" && generated && s.level == 0 && s.level_mix.empty()) {
+  if (s.method == "grpo" && generated && s.level == 0) {
     wrong("level: is missing; the generator needs 1, 2 or 3");
   }
-  if (!s.level_mix.empty() && s.level_mix.size() != 3) {
-    wrong("level_mix: expected three shares, for levels 1, 2 and 3");
+  if (!s.level_mix.empty() && (s.level_mix.size() != 3 || Sum(s.level_mix) <= 0)) {
+    wrong("level_mix: expected three shares, for levels 1, 2 and 3, not all 0");
+  }
+  if (!s.level_mix.empty() && (s.method != "sft" || !generated)) {
+    wrong("level_mix: needs method = \"sft\" and generated problems; use level instead");
   }
   for (const auto& [name, shares] : {std::pair{"styles_basic", &s.styles_basic},
                                      std::pair{"styles_intermediate", &s.styles_intermediate},
                                      std::pair{"styles_advanced", &s.styles_advanced}}) {
-    if (!shares->empty() && shares->size() != 4) {
-      wrong(fmt::format("{}: expected four shares: worked, answer only, no marker, sloppy", name));
+    if (!shares->empty() && (shares->size() != 4 || Sum(*shares) <= 0)) {
+      wrong(fmt::format(
+          "{}: expected four shares, not all 0: worked, answer only, no marker, sloppy", name));
     }
   }
   if (s.method == "sft" && generated && s.level_mix.empty() && s.level == 0) {
@@ -47,7 +59,50 @@ void CheckStage(const RunConfig& c, const StageConfig& s, std::vector<std::strin
                     "linear, cosine, constant, constant_with_warmup or warmup_stable_decay",
                     s.lr_scheduler_type));
   }
+  if (static_cast<double>(s.per_device_train_batch_size) * s.gradient_accumulation_steps > 65536) {
+    wrong(
+        fmt::format("per_device_train_batch_size: {} times gradient_accumulation_steps {} exceeds "
+                    "65536 prompts a step",
+                    s.per_device_train_batch_size, s.gradient_accumulation_steps));
+  }
+  if (s.epsilon_high < 0 && s.epsilon_high != -1) {
+    wrong(fmt::format("epsilon_high: got {}, expected 0 or more, or -1 for that of epsilon",
+                      s.epsilon_high));
+  }
   if (s.max_steps == 0) wrong("max_steps: got 0, expected -1 (use epochs) or 1 and more");
+}
+
+void CheckData(const RunConfig& c, std::vector<std::string>& wrongs) {
+  const DataSection& d = c.data;
+  if (d.source == "generator") {
+    for (const auto& [name, file] :
+         {std::pair{"train", &d.train}, {"validation", &d.validation}, {"test", &d.test}}) {
+      if (!file->empty()) {
+        wrongs.push_back(
+            fmt::format("data.{}: contradicts data.source = \"generator\"; leave one out", name));
+      }
+    }
+    return;
+  }
+  for (const auto& [name, file] : {std::pair{"train", &d.train}, {"test", &d.test}}) {
+    if (file->empty()) {
+      wrongs.push_back(fmt::format("data.{}: is missing; data from files needs it", name));
+    }
+  }
+}
+
+void CheckTime(const RunSection& run, std::vector<std::string>& wrongs) {
+  if (!run.time_limit.empty()) {
+    const auto seconds = ParseDuration(run.time_limit);
+    if (!seconds) wrongs.push_back(seconds.error().message);
+  }
+  if (!run.finish_by.empty()) {
+    const auto seconds = SecondsUntil(run.finish_by);
+    if (!seconds) wrongs.push_back(seconds.error().message);
+  }
+  if (!run.time_limit.empty() && !run.finish_by.empty()) {
+    wrongs.emplace_back("run.finish_by: contradicts run.time_limit; leave one out");
+  }
 }
 
 }  // namespace
@@ -67,23 +122,10 @@ void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
     const auto made = MakeReward(reward);
     if (!made) wrongs.push_back(made.error().message);
   }
-  if (c.data.source == "files") {
-    for (const auto& [name, file] :
-         {std::pair{"train", &c.data.train}, std::pair{"validation", &c.data.validation},
-          std::pair{"test", &c.data.test}}) {
-      if (file->empty())
-        wrongs.push_back(fmt::format("data.{}: is missing; source = \"files\" needs it", name));
-    }
-  }
+  CheckData(c, wrongs);
   if (c.model.path == "new") {
     if (c.lora.enabled) {
       wrongs.emplace_back("lora.enabled: a new model is trained in full; set it to false");
-    }
-    for (const StageConfig& stage : c.stages) {
-      if (stage.beta > 0) {
-        wrongs.push_back(fmt::format(
-            "stage.{}.beta: a new model has no base to stay near; set it to 0", stage.name));
-      }
     }
     const NewModelSection& n = c.new_model;
     if (n.hidden_size % n.num_attention_heads != 0 ||
@@ -97,22 +139,7 @@ void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
       wrongs.emplace_back("model.new.num_key_value_heads: must divide num_attention_heads");
     }
   }
-  if (!c.run.time_limit.empty()) {
-    const auto seconds = ParseDuration(c.run.time_limit);
-    if (!seconds) wrongs.push_back(seconds.error().message);
-  }
-}
-
-Result<double> ParseDuration(const std::string& text) {
-  char* end = nullptr;
-  const double amount = std::strtod(text.c_str(), &end);
-  const std::string unit = end;
-  const double scale = unit == "h" ? 3600 : unit == "m" ? 60 : unit == "s" || unit.empty() ? 1 : 0;
-  if (end == text.c_str() || scale == 0 || !(amount > 0) || !std::isfinite(amount)) {
-    return Usage(fmt::format(
-        "run.time_limit: got \"{}\", expected a duration such as 9h, 90m or 30s", text));
-  }
-  return amount * scale;
+  CheckTime(c.run, wrongs);
 }
 
 Result<StageSettings> ToSettings(const StageConfig& s) {
@@ -136,8 +163,14 @@ Result<StageSettings> ToSettings(const StageConfig& s) {
   PAWL_ASSIGN(out.loss.importance_sampling_level,
               ParseImportanceLevel(s.importance_sampling_level));
   out.loss.epsilon = s.epsilon;
-  out.loss.epsilon_high = s.epsilon_high;
+  out.loss.epsilon_high = s.epsilon_high < 0 ? s.epsilon : s.epsilon_high;
   out.loss.delta = s.delta;
+  out.loss.sapo_temperature_pos = s.sapo_temperature_pos;
+  out.loss.sapo_temperature_neg = s.sapo_temperature_neg;
+  out.loss.vespo_k_pos = s.vespo_k_pos;
+  out.loss.vespo_lambda_pos = s.vespo_lambda_pos;
+  out.loss.vespo_k_neg = s.vespo_k_neg;
+  out.loss.vespo_lambda_neg = s.vespo_lambda_neg;
   out.loss.beta = s.beta;
   out.loss.use_bias_correction_kl = s.use_bias_correction_kl;
   out.loss.mask_truncated_completions = s.mask_truncated_completions;
@@ -149,11 +182,12 @@ Result<StageSettings> ToSettings(const StageConfig& s) {
   return out;
 }
 
-int StageSteps(const StageConfig& s) {
+int StageSteps(const StageConfig& s, std::size_t problems) {
   if (s.max_steps > 0) return s.max_steps;
   const double per_step =
       static_cast<double>(s.per_device_train_batch_size) * s.gradient_accumulation_steps;
-  return std::max(1, static_cast<int>(std::ceil(s.num_train_epochs * s.max_samples / per_step)));
+  const double steps = std::ceil(s.num_train_epochs * static_cast<double>(problems) / per_step);
+  return static_cast<int>(std::clamp(steps, 1.0, 1e8));
 }
 
 }  // namespace pawl

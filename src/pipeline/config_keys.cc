@@ -92,8 +92,14 @@ const std::vector<ConfigKey<StageConfig>>& StageKeys() {
       {"temperature", &StageConfig::temperature, 0.001, 100},
       {"beta", &StageConfig::beta, 0, 1000.0},
       {"epsilon", &StageConfig::epsilon, 0, 1},
-      {"epsilon_high", &StageConfig::epsilon_high, 0, 1000.0},
+      {"epsilon_high", &StageConfig::epsilon_high, -1, 1000.0},
       {"delta", &StageConfig::delta, 0, 1000000.0},
+      {"sapo_temperature_pos", &StageConfig::sapo_temperature_pos, 1e-6, 1e6},
+      {"sapo_temperature_neg", &StageConfig::sapo_temperature_neg, 1e-6, 1e6},
+      {"vespo_k_pos", &StageConfig::vespo_k_pos, 0, 1e6},
+      {"vespo_lambda_pos", &StageConfig::vespo_lambda_pos, 0, 1e6},
+      {"vespo_k_neg", &StageConfig::vespo_k_neg, 0, 1e6},
+      {"vespo_lambda_neg", &StageConfig::vespo_lambda_neg, 0, 1e6},
       {"loss_type", &StageConfig::loss_type, LossTypeNames()},
       {"importance_sampling_level", &StageConfig::importance_sampling_level,
        std::vector<std::string>{"token", "sequence"}},
@@ -125,7 +131,8 @@ const std::vector<ConfigKey<RewardConfig>>& RewardKeys() {
 
 const std::vector<ConfigKey<GateSection>>& GateKeys() {
   static const std::vector<ConfigKey<GateSection>> keys = {
-      {"rule", &GateSection::rule, std::vector<std::string>{"threshold", "sequential", "none"}},
+      {"rule", &GateSection::rule,
+       std::vector<std::string>{"threshold", "fixed", "sequential", "none"}},
       {"problems", &GateSection::problems, 1, 100000},
       {"max_drop", &GateSection::max_drop, 0, 100},
       {"max_problems", &GateSection::max_problems, 1, 1000000},
@@ -150,8 +157,9 @@ const std::vector<ConfigKey<BenchmarkSection>>& BenchmarkKeys() {
 
 const std::vector<ConfigKey<RunSection>>& RunKeys() {
   static const std::vector<ConfigKey<RunSection>> keys = {
-      {"seed", &RunSection::seed, 0, 1.8e+19},
+      {"seed", &RunSection::seed, 0, 9.2e+18},  // a TOML integer is signed
       {"time_limit", &RunSection::time_limit},
+      {"finish_by", &RunSection::finish_by},
   };
   return keys;
 }

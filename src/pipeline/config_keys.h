@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/json.h"
 #include "pipeline/config.h"
 
 namespace pawl {
@@ -43,5 +44,7 @@ const std::vector<ConfigKey<RewardConfig>>& RewardKeys();
 const std::vector<ConfigKey<GateSection>>& GateKeys();
 const std::vector<ConfigKey<BenchmarkSection>>& BenchmarkKeys();
 const std::vector<ConfigKey<RunSection>>& RunKeys();
+
+Json StageJson(const StageConfig& stage);  // every setting of a stage
 
 }  // namespace pawl

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <set>
+#include <map>
 
 #include "base/file.h"
 #include "base/nearest.h"
@@ -100,6 +100,25 @@ struct ReadInto {
   }
 };
 
+// Names that other trainers know and this one refuses, with the reason.
+const char* WhyRefused(const std::string& key) {
+  static const std::map<std::string, const char*> reasons = {
+      {"top_p", "would sample from another distribution than the loss differentiates; remove it"},
+      {"top_k", "would sample from another distribution than the loss differentiates; remove it"},
+      {"min_p", "would sample from another distribution than the loss differentiates; remove it"},
+      {"repetition_penalty",
+       "would sample from another distribution than the loss differentiates; remove it"},
+      {"reward_weights", "give each [[reward]] its own weight"},
+      {"reward_funcs", "list rewards as [[reward]] tables"},
+      {"top_entropy_quantile", "is not supported; all tokens are trained"},
+      {"max_prompt_length", "prompts are never cut; a prompt that does not fit is an error"},
+      {"bf16", "use [model] precision = \"bf16\""},
+      {"seed", "belongs to [run]"},
+  };
+  const auto found = reasons.find(key);
+  return found == reasons.end() ? nullptr : found->second;
+}
+
 template <class Section>
 void ReadSection(const toml::table& table, const std::string& path,
                  const std::vector<ConfigKey<Section>>& keys, Section& section, Wrongs& wrongs,
@@ -111,6 +130,10 @@ void ReadSection(const toml::table& table, const std::string& path,
     if (std::find(subtables.begin(), subtables.end(), name) != subtables.end()) continue;
     const auto key = std::find_if(keys.begin(), keys.end(),
                                   [&](const auto& known) { return name == known.name; });
+    if (key == keys.end() && WhyRefused(name) != nullptr) {
+      wrongs.push_back(fmt::format("{}.{}: {}", path, name, WhyRefused(name)));
+      continue;
+    }
     if (key == keys.end()) {
       wrongs.push_back(fmt::format("{}.{}: unknown key{}", path, name, DidYouMean(name, names)));
       continue;
@@ -160,8 +183,11 @@ void ReadAll(const toml::table& root, RunConfig& c, Wrongs& wrongs) {
   }
   if (const auto* t = Table(root, "lora", wrongs))
     ReadSection(*t, "lora", LoraKeys(), c.lora, wrongs);
-  if (const auto* t = Table(root, "data", wrongs))
+  if (const auto* t = Table(root, "data", wrongs)) {
+    const bool files = t->contains("train") || t->contains("validation") || t->contains("test");
+    if (files && !t->contains("source")) c.data.source = "files";
     ReadSection(*t, "data", DataKeys(), c.data, wrongs);
+  }
   if (const auto* t = Table(root, "prompt", wrongs)) {
     ReadSection(*t, "prompt", PromptKeys(), c.prompt, wrongs);
   }
@@ -194,7 +220,42 @@ void ReadAll(const toml::table& root, RunConfig& c, Wrongs& wrongs) {
   if (c.rewards.empty()) c.rewards.push_back({"gsm8k-strict"});
 }
 
-// Puts "a.b=value" into the tree before it is read; a stage is named by its name.
+// The table among root's [[list]] whose name is `name`.
+toml::table* NamedTable(toml::table& root, const std::string& list, const std::string& name) {
+  toml::array* tables = root[list].as_array();
+  for (std::size_t i = 0; tables != nullptr && i < tables->size(); ++i) {
+    toml::table* table = tables->get(i)->as_table();
+    if (table != nullptr && (*table)["name"].value<std::string>() == name) return table;
+  }
+  return nullptr;
+}
+
+// The table that a dotted key's last part lies in, made where it is missing.
+toml::table* TableOf(const std::vector<std::string>& path, toml::table& root, std::string& wrong) {
+  const bool named = path.size() >= 2 && (path[0] == "stage" || path[0] == "reward");
+  if (named && path.size() != 3) {
+    wrong = fmt::format("expected {}.<name>.<key>=value", path[0]);
+    return nullptr;
+  }
+  if (named) {
+    toml::table* table = NamedTable(root, path[0], path[1]);
+    if (table == nullptr) wrong = fmt::format("there is no {} \"{}\"", path[0], path[1]);
+    return table;
+  }
+  toml::table* at = &root;
+  for (std::size_t i = 0; i + 1 < path.size(); ++i) {
+    if (at->get(path[i]) == nullptr) at->insert(path[i], toml::table{});
+    at = at->get(path[i])->as_table();
+    if (at == nullptr) {
+      wrong = fmt::format("\"{}\" is not a table", path[i]);
+      return nullptr;
+    }
+  }
+  return at;
+}
+
+// Puts "a.b=value" into the tree before it is read; a stage or reward is named by its name.  What
+// is no TOML value, and times of day, are texts.
 void ApplySet(const std::string& set, toml::table& root, Wrongs& wrongs) {
   const std::size_t equals = set.find('=');
   if (equals == std::string::npos || equals == 0) {
@@ -208,35 +269,18 @@ void ApplySet(const std::string& set, toml::table& root, Wrongs& wrongs) {
     path.push_back(set.substr(begin, dot - begin));
     begin = dot + 1;
   }
-  toml::table* at = &root;
-  for (std::size_t i = 0; i + 1 < path.size(); ++i) {
-    if (i == 0 && path[0] == "stage" && path.size() == 3) {
-      toml::array* stages = root["stage"].as_array();
-      toml::table* found = nullptr;
-      for (std::size_t s = 0; stages != nullptr && s < stages->size(); ++s) {
-        toml::table* stage = stages->get(s)->as_table();
-        if (stage != nullptr && (*stage)["name"].value<std::string>() == path[1]) found = stage;
-      }
-      if (found == nullptr) {
-        wrongs.push_back(fmt::format("--set {}: there is no stage \"{}\"", set, path[1]));
-        return;
-      }
-      at = found;
-      break;
-    }
-    if (at->get(path[i]) == nullptr) at->insert(path[i], toml::table{});
-    at = at->get(path[i])->as_table();
-    if (at == nullptr) {
-      wrongs.push_back(fmt::format("--set {}: \"{}\" is not a table", set, path[i]));
-      return;
-    }
+  std::string wrong;
+  toml::table* table = TableOf(path, root, wrong);
+  if (table == nullptr) {
+    wrongs.push_back(fmt::format("--set {}: {}", set, wrong));
+    return;
   }
   toml::parse_result parsed = toml::parse("value = " + value);
-  if (parsed) {
-    toml::table& holder = parsed.table();
-    holder["value"].visit([&](auto&& node) { at->insert_or_assign(path.back(), node); });
+  toml::node* node = parsed && parsed.table().size() == 1 ? parsed.table().get("value") : nullptr;
+  if (node == nullptr || node->is_time() || node->is_date() || node->is_date_time()) {
+    table->insert_or_assign(path.back(), value);
   } else {
-    at->insert_or_assign(path.back(), value);
+    node->visit([&](auto&& typed) { table->insert_or_assign(path.back(), typed); });
   }
 }
 

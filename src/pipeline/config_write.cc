@@ -38,7 +38,26 @@ toml::table SectionTable(const Section& section, const std::vector<ConfigKey<Sec
   return table;
 }
 
+struct WriteJsonFrom {
+  Json& json;
+  const char* name;
+  template <class T>
+  void operator()(const T& value) {
+    json[name] = value;
+  }
+};
+
 }  // namespace
+
+Json StageJson(const StageConfig& stage) {
+  Json json = Json::object();
+  StageConfig copy = stage;
+  for (const auto& key : StageKeys()) {
+    WriteJsonFrom write{json, key.name};
+    key.Visit(copy, write);
+  }
+  return json;
+}
 
 std::string WriteConfig(const RunConfig& c) {
   toml::table root;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "stats/e_process.h"
+#include "stats/intervals.h"
 
 namespace pawl {
 
@@ -69,6 +71,60 @@ class ThresholdGate : public Gate {
   Tally tally_;
 };
 
+// One look at a fixed number of problems, judged by the 95 % interval of the paired difference.
+class FixedGate : public Gate {
+ public:
+  FixedGate(const GateSection& config, double anchor_accuracy)
+      : config_(config), margin_(DefaultMargin(anchor_accuracy)) {}
+  GatePlan Plan() const override { return {config_.problems, config_.samples, false}; }
+  void Add(const PairedOutcome& outcome) override {
+    tally_.Add(outcome);
+    outcomes_.push_back(outcome);
+  }
+  GateDecision Decide(bool exhausted) override {
+    if (tally_.problems < config_.problems && !exhausted) return GateDecision::kKeepTesting;
+    const auto interval = Difference();
+    if (!interval) return GateDecision::kHold;
+    if (interval->high < 0) return GateDecision::kRollback;
+    return interval->low > -margin_ ? GateDecision::kAccept : GateDecision::kHold;
+  }
+  Json Evidence() const override {
+    Json json = tally_.ToJson();
+    json["rule"] = "fixed";
+    json["margin"] = margin_;
+    const auto interval = Difference();
+    json["interval95"] = interval ? Json::array({interval->low, interval->high}) : Json();
+    return json;
+  }
+
+ private:
+  // Of candidate - anchor: t over problems, or Newcombe's for one answer a problem.
+  std::optional<Interval> Difference() const {
+    if (config_.samples > 1) {
+      std::vector<double> differences;
+      for (const PairedOutcome& o : outcomes_) differences.push_back(o.candidate - o.anchor);
+      const auto t = TInterval(differences);
+      // Without any spread t knows no uncertainty; the counts below do.
+      if (t && t->standard_error > 0) return t->interval;
+    }
+    PairedTable table;
+    for (const PairedOutcome& o : outcomes_) {
+      const bool candidate = o.candidate > 0, anchor = o.anchor > 0;
+      (candidate && anchor ? table.both
+       : candidate         ? table.only_first
+       : anchor            ? table.only_second
+                           : table.neither)++;
+    }
+    const auto paired = NewcombePaired(table);
+    return paired ? std::optional<Interval>(Interval{paired->low, paired->high}) : std::nullopt;
+  }
+
+  GateSection config_;
+  double margin_;
+  Tally tally_;
+  std::vector<PairedOutcome> outcomes_;
+};
+
 class SequentialGate : public Gate {
  public:
   SequentialGate(const GateSection& config, int gates, double anchor_accuracy)
@@ -120,6 +176,7 @@ class NoGate : public Gate {
 
 std::unique_ptr<Gate> MakeGate(const GateSection& config, int gates, double anchor_accuracy) {
   if (config.rule == "threshold") return std::make_unique<ThresholdGate>(config);
+  if (config.rule == "fixed") return std::make_unique<FixedGate>(config, anchor_accuracy);
   if (config.rule == "sequential") {
     return std::make_unique<SequentialGate>(config, gates, anchor_accuracy);
   }

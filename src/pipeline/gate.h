@@ -39,9 +39,12 @@ class Gate {
   virtual Json Evidence() const = 0;
 };
 
-// threshold: roll back when 100 * (losses - wins) > max_drop * N in integers, after N problems,
-// greedy. sequential: betting e-processes for "worse" and "not worse by more than the margin"
+// threshold: roll back when 100 * (losses - wins) > max_drop * N, after N problems, greedy.
+// fixed: one look at N problems with k answers each: roll back when the 95 % interval of the
+// difference lies below 0, accept when it lies above -margin, else hold.
+// sequential: betting e-processes for "worse" and "not worse by more than the margin"
 // (docs/MATH.md); gates: how many the run plans, since they share alpha.
+// none: accepts.
 std::unique_ptr<Gate> MakeGate(const GateSection& config, int gates, double anchor_accuracy);
 
 }  // namespace pawl

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <sstream>
 
 #include "base/file.h"
@@ -17,9 +16,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-double Now() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
+RunOutcome FinishedOutcome(const fs::path& folder, const Json& summary) {
+  RunOutcome outcome{folder, 0, ""};
+  const std::string reason = summary.value("exit_reason", "");
+  if (reason == "unhealthy") outcome.exit_code = static_cast<int>(ErrorCode::kUnhealthy);
+  if (reason == "gate_stop") outcome.exit_code = static_cast<int>(ErrorCode::kGateStop);
+  outcome.text = SummarySentences(summary) + "\nReport: " + (folder / "report.html").string();
+  return outcome;
 }
 
 // Lines that differ between two resolved configurations, as "section.key".
@@ -65,137 +68,171 @@ std::string DryRunText(const RunContext& x) {
   std::string text = fmt::format("model      {} ({} parameters, {})\n", x.config.model.path,
                                  ParameterCount(x.state.model.config),
                                  x.state.adapter ? "LoRA" : "all weights trained");
-  for (const StageConfig& stage : x.config.stages) {
-    text += fmt::format("stage      {:<16} {} {} steps of {} prompts\n", stage.name, stage.method,
-                        StageSteps(stage),
-                        stage.per_device_train_batch_size * stage.gradient_accumulation_steps);
+  for (std::size_t s = 0; s < x.config.stages.size(); ++s) {
+    const StageConfig& stage = x.config.stages[s];
+    text += fmt::format("stage      {:<16} {} {} steps of {}\n", stage.name, stage.method,
+                        PlannedSteps(x, s),
+                        stage.tokens_per_batch > 0
+                            ? fmt::format("{} tokens", stage.tokens_per_batch)
+                            : fmt::format("{} prompts", stage.per_device_train_batch_size *
+                                                            stage.gradient_accumulation_steps));
   }
   text += fmt::format("validation {} problems; gate {} of {}; test {}\n", x.data.validation.size(),
                       x.config.gate.rule, x.data.gate.size(), x.data.test.size());
   return text + "The configuration is valid; nothing was run.";
 }
 
+const char* EndReason(StageEnd end) {
+  switch (end) {
+    case StageEnd::kUnhealthy:
+      return "unhealthy";
+    case StageEnd::kGateStop:
+      return "gate_stop";
+    case StageEnd::kTimeUp:
+      return "time_limit";
+    default:
+      return "";
+  }
+}
+
 // One run from its start or its newest checkpoint to its end.
 class Run {
  public:
-  Run(const RunOptions& options, RunContext& context, RunDirectory& directory)
+  Run(const RunOptions& options, RunContext& context, RunDirectory& directory, RunState state,
+      RunClock clock, Progress& progress)
       : options_(options),
         x_(context),
         directory_(directory),
-        progress_(!options.quiet),
-        start_(Now()) {}
+        s_(std::move(state)),
+        p_(s_.position),
+        clock_(clock),
+        progress_(progress) {}
 
   Result<RunOutcome> Execute() {
-    PAWL_TRY(Restore());
     if (p_.base.is_null()) {
       progress_.Line(
           fmt::format("measuring the base model on {} test problems", x_.data.test.size()));
+      const double begun = SteadySeconds();
       PAWL_ASSIGN(const TestResult base, BenchmarkOnTest(x_, directory_.path(), "base"));
-      if (base.cancelled) return Stopped();
+      if (base.cancelled) return Stop();
+      p_.benchmark_seconds = SteadySeconds() - begun;
       p_.base = TestResultJson(base);
       PAWL_TRY(Save());
     }
-    StageEnd end = StageEnd::kFinished;
-    while (p_.stage < static_cast<int>(x_.config.stages.size()) && end == StageEnd::kFinished) {
-      StageRunner runner(x_, directory_, p_, anchor_, best_, progress_,
-                         [this] { return TimeUp(); });
-      PAWL_ASSIGN(end, runner.Run());
+    while (p_.stage < static_cast<int>(x_.config.stages.size()) && p_.ended.empty()) {
+      StageRunner runner(x_, directory_, s_, clock_, progress_);
+      PAWL_ASSIGN(const StageEnd end, runner.Run());
       if (end == StageEnd::kStopped) return Stopped();
-      if (end == StageEnd::kUnhealthy) break;
+      p_.ended = EndReason(end);
       NextStage();
       PAWL_TRY(Save());
     }
-    return Finish(end);
+    return Finish();
   }
 
  private:
-  double Elapsed() const { return p_.run_seconds + (Now() - start_); }
-  bool TimeUp() const {
-    if (x_.config.run.time_limit.empty()) return false;
-    return Elapsed() > *ParseDuration(x_.config.run.time_limit);
-  }
-  Status Save() {
-    RunPosition saved = p_;
-    saved.run_seconds = Elapsed();
-    return directory_.SaveCheckpoint({PositionJson(saved), TakeSnapshot(x_.state), anchor_, best_});
-  }
-
-  Status Restore() {
-    PAWL_ASSIGN(auto checkpoint, directory_.LoadCheckpoint());
-    if (!checkpoint) {
-      anchor_ = TakeSnapshot(x_.state);
-      return {};
-    }
-    PAWL_ASSIGN(p_, ParsePosition(checkpoint->position));
-    anchor_ = std::move(checkpoint->anchor);
-    best_ = std::move(checkpoint->best);
-    RestoreSnapshot(checkpoint->current, x_.state);
-    progress_.Line(fmt::format("resuming at stage {}, step {}", p_.stage + 1, p_.step));
-    return {};
-  }
+  Status Save() { return SaveRun(directory_, x_, s_, clock_); }
 
   void NextStage() {
-    best_.reset();
+    s_.best.reset();
+    s_.healthy.reset();
+    s_.reference.reset();
     RunPosition next;
     next.stage = p_.stage + 1;
-    next.run_seconds = p_.run_seconds;
+    next.benchmark_seconds = p_.benchmark_seconds;
+    next.seconds_per_answer = p_.seconds_per_answer;
+    next.ended = p_.ended;
     next.stages = std::move(p_.stages);
     next.base = std::move(p_.base);
     p_ = std::move(next);
   }
 
+  Result<RunOutcome> Stop() {
+    PAWL_TRY(Save());
+    return Stopped();
+  }
   RunOutcome Stopped() {
-    const int number = options_.signal->load();
+    const int number = options_.signal();
     return {
         directory_.path(), 128 + number,
         fmt::format("Stopped by signal {}; everything is saved. Go on with --resume --run-dir {}",
                     number, directory_.path().string())};
   }
 
-  Result<RunOutcome> Finish(StageEnd end) {
-    // Stages that never began are listed too.
-    for (auto s = p_.stages.size(); s < x_.config.stages.size(); ++s) {
+  // Stages that never began are listed too.
+  Json AllStages() const {
+    Json stages = p_.stages;
+    for (auto s = stages.size(); s < x_.config.stages.size(); ++s) {
       const StageConfig& stage = x_.config.stages[s];
-      p_.stages.push_back({{"name", stage.name},
-                           {"method", stage.method},
-                           {"decision", "skipped"},
-                           {"attempts", 0},
-                           {"steps", 0},
-                           {"seconds", 0.0},
-                           {"gate_accuracy_before", nullptr},
-                           {"gate_accuracy_after", nullptr}});
+      stages.push_back({{"name", stage.name},
+                        {"method", stage.method},
+                        {"decision", "skipped"},
+                        {"attempts", 0},
+                        {"steps", 0},
+                        {"seconds", 0.0},
+                        {"gate_accuracy_before", nullptr},
+                        {"gate_accuracy_after", nullptr}});
     }
-    RestoreSnapshot(anchor_, x_.state);
+    return stages;
+  }
+
+  Result<RunOutcome> Finish() {
+    RestoreSnapshot(s_.anchor, x_.state);
     progress_.Line("measuring the final model on the test problems");
     PAWL_ASSIGN(const TestResult after, BenchmarkOnTest(x_, directory_.path(), "final"));
     if (after.cancelled) return Stopped();
     PAWL_ASSIGN(const TestResult base, ParseTestResult(p_.base));
     PAWL_TRY(SaveModelFolder(x_, directory_.path() / "final_model",
                              "the last accepted model of its run"));
-    const char* reason = end == StageEnd::kUnhealthy  ? "unhealthy"
-                         : end == StageEnd::kGateStop ? "gate_stop"
-                         : end == StageEnd::kTimeUp   ? "time_limit"
-                                                      : "finished";
-    const Json summary = SummaryJson(x_, base, after, p_.stages, reason, Elapsed());
+    const Json summary = SummaryJson(x_, base, after, AllStages(),
+                                     p_.ended.empty() ? "finished" : p_.ended, clock_.Elapsed());
     PAWL_TRY(WriteFileAtomic(directory_.path() / "summary.json", WriteJsonPretty(summary)));
     PAWL_TRY(WriteReports(directory_.path()));
-    RunOutcome outcome{directory_.path(), 0, ""};
-    if (end == StageEnd::kUnhealthy) outcome.exit_code = static_cast<int>(ErrorCode::kUnhealthy);
-    if (end == StageEnd::kGateStop) outcome.exit_code = static_cast<int>(ErrorCode::kGateStop);
-    outcome.text =
-        SummarySentences(summary) + "\nReport: " + (directory_.path() / "report.html").string();
-    return outcome;
+    return FinishedOutcome(directory_.path(), summary);
   }
 
   const RunOptions& options_;
   RunContext& x_;
   RunDirectory& directory_;
-  Progress progress_;
-  double start_;
-  RunPosition p_;
-  TrainSnapshot anchor_;
-  std::optional<TrainSnapshot> best_;
+  RunState s_;
+  RunPosition& p_;
+  RunClock clock_;
+  Progress& progress_;
 };
+
+// The state to begin with, or that of the newest checkpoint.
+Result<RunState> OpenState(RunContext& x, RunDirectory& directory, Progress& progress) {
+  std::vector<std::string> damaged;
+  PAWL_ASSIGN(auto checkpoint, directory.LoadCheckpoint(damaged));
+  for (const std::string& error : damaged) progress.Line("damaged checkpoint set aside: " + error);
+  RunState state;
+  if (!checkpoint) {
+    state.anchor = TakeSnapshot(x.state);
+    return state;
+  }
+  const std::string place = (directory.path() / "state").string();
+  auto position = ParsePosition(checkpoint->position);
+  if (!position) return Within(place, position.error());
+  state.position = std::move(*position);
+  if (state.position.stage > static_cast<int>(x.config.stages.size())) {
+    return BadFile(fmt::format("{}: the checkpoint is in stage {}, the configuration has {}", place,
+                               state.position.stage + 1, x.config.stages.size()));
+  }
+  PAWL_TRY(CheckFits(checkpoint->current, x.state, place));
+  PAWL_TRY(CheckFits(checkpoint->anchor, x.state, place));
+  for (const auto* snapshot : {&checkpoint->best, &checkpoint->healthy, &checkpoint->reference}) {
+    if (*snapshot) PAWL_TRY(CheckFits(**snapshot, x.state, place));
+  }
+  RestoreSnapshot(checkpoint->current, x.state);
+  state.anchor = std::move(checkpoint->anchor);
+  state.best = std::move(checkpoint->best);
+  state.reference = std::move(checkpoint->reference);
+  state.healthy =
+      checkpoint->healthy ? std::move(*checkpoint->healthy) : std::move(checkpoint->current);
+  progress.Line(
+      fmt::format("resuming at stage {}, step {}", state.position.stage + 1, state.position.step));
+  return state;
+}
 
 }  // namespace
 
@@ -216,11 +253,23 @@ Result<RunOutcome> RunPipeline(const RunOptions& options, const Compute& compute
   PAWL_ASSIGN(RunDirectory directory,
               RunDirectory::Open(options.run_dir, options.config.stem().string(), options.resume));
   if (directory.HasCheckpoints()) PAWL_TRY(CheckUnchanged(directory, resolved));
+  const fs::path summary_file = directory.path() / "summary.json";
+  std::error_code ignored;
+  if (options.resume && fs::exists(summary_file, ignored)) {
+    PAWL_ASSIGN(const std::string text, ReadFile(summary_file));
+    PAWL_ASSIGN(const Json summary, ParseJson(text, summary_file.string()));
+    RunOutcome outcome = FinishedOutcome(directory.path(), summary);
+    outcome.text = "This run has finished already.\n" + outcome.text;
+    return outcome;
+  }
   PAWL_TRY(OpenContext(config, directory.path(), compute, context));
   PAWL_TRY(WriteFileAtomic(directory.path() / "config.resolved.toml", resolved));
   PAWL_TRY(WriteFileAtomic(directory.path() / "environment.json",
                            WriteJsonPretty(EnvironmentJson(context))));
-  return Run(options, context, directory).Execute();
+  Progress progress(!options.quiet);
+  PAWL_ASSIGN(RunState state, OpenState(context, directory, progress));
+  PAWL_ASSIGN(const RunClock clock, RunClock::Make(config.run, state.position.run_seconds));
+  return Run(options, context, directory, std::move(state), clock, progress).Execute();
 }
 
 }  // namespace pawl

@@ -1,8 +1,8 @@
 // `pawl run`: the whole staged pipeline.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,7 +16,8 @@ struct RunOptions {
   std::filesystem::path run_dir;  // empty: runs/<stem>, then -2, -3
   std::vector<std::string> sets;  // key=value
   bool resume = false, dry_run = false, quiet = false;
-  const std::atomic<int>* signal = nullptr;
+  // The number of a signal that asks the run to stop, 0 for none; polled every decode step.
+  std::function<int()> signal;
 };
 
 struct RunOutcome {

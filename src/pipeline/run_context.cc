@@ -22,11 +22,6 @@ std::size_t WantedPositions(const RunConfig& c) {
   return longest + 4096;
 }
 
-bool NeedsReference(const RunConfig& c) {
-  return std::any_of(c.stages.begin(), c.stages.end(),
-                     [](const StageConfig& stage) { return stage.beta > 0; });
-}
-
 Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
   const RunConfig& c = x.config;
   if (c.model.path == "new") {
@@ -45,23 +40,14 @@ Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
     PAWL_ASSIGN(precision, ParsePrecision(c.model.precision));
   }
   if (!c.lora.enabled) precision = Precision::kF32;
-  const auto load = [&] {
-    return LoadModel(located.folder, precision, x.compute->pool, WantedPositions(c));
-  };
-  PAWL_ASSIGN(x.state.model, load());
-  const bool frozen_copy = !c.lora.enabled && NeedsReference(c);
-  if (frozen_copy) {
-    PAWL_ASSIGN(x.reference, load());
-  }
+  PAWL_ASSIGN(x.state.model,
+              LoadModel(located.folder, precision, x.compute->pool, WantedPositions(c)));
   if (located.adapter) {
     PAWL_ASSIGN(Adapter adapter, LoadAdapter(*located.adapter, x.state.model.config));
-    if (c.lora.enabled) {
+    if (!c.lora.enabled) {
+      PAWL_TRY(MergeAdapter(adapter, x.state.model.config, x.state.model.weights));
+    } else {
       x.state.adapter = std::move(adapter);
-      return {};
-    }
-    PAWL_TRY(MergeAdapter(adapter, x.state.model.config, x.state.model.weights));
-    if (frozen_copy) {
-      PAWL_TRY(MergeAdapter(adapter, x.reference->config, x.reference->weights));
     }
   }
   return {};
@@ -103,12 +89,26 @@ Status OpenContext(const RunConfig& config, const std::filesystem::path& run_fol
   return CheckLengths(x);
 }
 
+int PlannedSteps(const RunContext& x, std::size_t stage) {
+  const StageConfig& config = x.config.stages[stage];
+  const auto problems = x.data.train.find(config.name);
+  return StageSteps(config, problems == x.data.train.end() ? 0 : problems->second.size());
+}
+
 Status CheckLengths(const RunContext& x) {
-  const std::size_t limit = x.state.model.max_positions;
+  // Validation, gate and test problems are answered with any stage's limit.
+  std::size_t longest = 0;
+  const StageConfig* longest_stage = nullptr;
   for (const StageConfig& stage : x.config.stages) {
-    const auto problems = x.data.train.find(stage.name);
-    if (stage.method != "grpo" || problems == x.data.train.end()) continue;
-    for (const Problem& problem : problems->second.problems()) {
+    const auto length = static_cast<std::size_t>(stage.max_completion_length);
+    if (longest_stage == nullptr || length > longest) {
+      longest = length;
+      longest_stage = &stage;
+    }
+  }
+  const auto check = [&](const std::vector<Problem>& problems, const StageConfig& stage) -> Status {
+    const std::size_t limit = x.state.model.max_positions;
+    for (const Problem& problem : problems) {
       PAWL_ASSIGN(const auto ids, x.prompts->Ids(problem));
       if (ids.size() + static_cast<std::size_t>(stage.max_completion_length) > limit) {
         return Usage(
@@ -117,8 +117,16 @@ Status CheckLengths(const RunContext& x) {
                         stage.name, stage.max_completion_length, problem.id, ids.size(), limit));
       }
     }
+    return {};
+  };
+  for (const StageConfig& stage : x.config.stages) {
+    const auto problems = x.data.train.find(stage.name);
+    if (stage.method != "grpo" || problems == x.data.train.end()) continue;
+    PAWL_TRY(check(problems->second.problems(), stage));
   }
-  return {};
+  PAWL_TRY(check(x.data.validation.problems(), *longest_stage));
+  PAWL_TRY(check(x.data.gate.problems(), *longest_stage));
+  return check(x.data.test.problems(), *longest_stage);
 }
 
 Result<Evaluation> Measure(const RunContext& x, const Policy& policy,

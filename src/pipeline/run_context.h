@@ -1,7 +1,7 @@
 // What a run works with once its configuration is known: model, tokenizer, prompts, rewards, data.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,18 +25,17 @@ struct RunContext {
   std::unique_ptr<Reward> grader;  // what `correct` means: the first reward
   RunData data;
   TrainState state;
-  // What beta's KL is measured against when every weight is trained: the model as loaded.  Empty
-  // with LoRA, where the model without its adapter is the reference, and where no stage has beta.
-  std::optional<Model> reference;
-  const std::atomic<int>* signal =
-      nullptr;  // the number of a signal that asked us to stop; 0: none
+  std::function<int()> signal;  // the number of a signal that asked us to stop; 0: none
 
-  bool Stopped() const { return signal != nullptr && signal->load(std::memory_order_relaxed) != 0; }
+  bool Stopped() const { return signal && signal() != 0; }
 };
 
 // Loads or makes everything; `run_folder` receives the tokenizer of a new model.
 Status OpenContext(const RunConfig& config, const std::filesystem::path& run_folder,
                    const Compute& compute, RunContext& context);
+
+// Optimizer steps of stage number `stage`, counted from 0.
+int PlannedSteps(const RunContext& context, std::size_t stage);
 
 // What a stage may generate must fit: prompt and completion within the context (kUsage naming
 // both).

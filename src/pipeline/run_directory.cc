@@ -15,7 +15,14 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kKeep = 2;
+constexpr const char* kManifest = "MANIFEST.json";
 constexpr const char* kPrefix = "checkpoint-";
+
+constexpr std::pair<const char*, std::optional<TrainSnapshot> Checkpoint::*> kOptional[] = {
+    {"best.safetensors", &Checkpoint::best},
+    {"healthy.safetensors", &Checkpoint::healthy},
+    {"reference.safetensors", &Checkpoint::reference},
+};
 
 // Numbers of the committed checkpoints, ascending.
 std::vector<int> Numbers(const fs::path& state) {
@@ -40,27 +47,36 @@ fs::path PathOf(const fs::path& state, int number) {
 Status WriteManifest(const fs::path& folder) {
   Json files = Json::object();
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(folder)) paths.push_back(entry.path());
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   for (const fs::path& path : paths) {
     PAWL_ASSIGN(const std::string hash, Sha256OfFile(path));
-    files[path.filename().string()] = {{"bytes", fs::file_size(path)}, {"sha256", hash}};
+    files[path.filename().string()] = {{"bytes", fs::file_size(path, ignored)}, {"sha256", hash}};
   }
-  return WriteFileAtomic(folder / "MANIFEST.json",
+  return WriteFileAtomic(folder / kManifest,
                          WriteJsonPretty({{"format_version", 1}, {"files", files}}));
 }
 
 Status VerifyManifest(const fs::path& folder) {
-  PAWL_ASSIGN(const std::string text, ReadFile(folder / "MANIFEST.json"));
-  PAWL_ASSIGN(const Json manifest, ParseJson(text, (folder / "MANIFEST.json").string()));
+  PAWL_ASSIGN(const std::string text, ReadFile(folder / kManifest));
+  PAWL_ASSIGN(const Json manifest, ParseJson(text, (folder / kManifest).string()));
   if (!manifest.is_object() || !manifest.contains("files") || !manifest.at("files").is_object()) {
-    return BadFile((folder / "MANIFEST.json").string() + ": has no \"files\"");
+    return BadFile((folder / kManifest).string() + ": has no \"files\"");
   }
-  for (const auto& [name, entry] : manifest.at("files").items()) {
+  const Json& files = manifest.at("files");
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name != kManifest && !files.contains(name)) {
+      return BadFile(fmt::format("{}: is not listed in {}", entry.path().string(), kManifest));
+    }
+  }
+  for (const auto& [name, entry] : files.items()) {
     PAWL_ASSIGN(const std::string hash, Sha256OfFile(folder / name));
-    if (entry.value("sha256", "") != hash) {
-      return BadFile(fmt::format("{}: does not have the hash that MANIFEST.json says",
-                                 (folder / name).string()));
+    if (!entry.is_object() || entry.value("sha256", Json()) != hash) {
+      return BadFile(fmt::format("{}: does not have the hash that {} says",
+                                 (folder / name).string(), kManifest));
     }
   }
   return {};
@@ -73,16 +89,22 @@ Result<Checkpoint> ReadCheckpoint(const fs::path& folder) {
   PAWL_ASSIGN(checkpoint.position, ParseJson(text, (folder / "position.json").string()));
   PAWL_ASSIGN(checkpoint.current, LoadSnapshot(folder / "current.safetensors"));
   PAWL_ASSIGN(checkpoint.anchor, LoadSnapshot(folder / "anchor.safetensors"));
-  std::error_code ignored;
-  if (fs::exists(folder / "best.safetensors", ignored)) {
-    PAWL_ASSIGN(checkpoint.best, LoadSnapshot(folder / "best.safetensors"));
+  for (const auto& [name, member] : kOptional) {
+    const fs::path file = folder / name;
+    std::error_code ignored;
+    if (!fs::exists(file, ignored)) continue;
+    PAWL_ASSIGN(checkpoint.*member, LoadSnapshot(file));
   }
   return checkpoint;
 }
 
-bool IsEmptyFolder(const fs::path& path) {
+// Nothing there but what Open makes: a run that committed nothing yet may begin anew.
+bool IsUnused(const fs::path& path) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    if (entry.path().filename() != "state") return false;
+  }
+  for (const auto& entry : fs::directory_iterator(path / "state", ignored)) {
     if (entry.path().filename() != "lock") return false;
   }
   return true;
@@ -92,30 +114,35 @@ bool IsEmptyFolder(const fs::path& path) {
 
 Result<RunDirectory> RunDirectory::Open(const fs::path& folder, const std::string& stem,
                                         bool resume) {
-  fs::path path = folder;
-  std::error_code ignored;
-  if (path.empty()) {
-    path = fs::path("runs") / stem;
-    for (int n = 2; !resume && fs::exists(path, ignored) && !IsEmptyFolder(path); ++n) {
-      path = fs::path("runs") / fmt::format("{}-{}", stem, n);
-    }
+  if (!folder.empty()) return OpenFolder(folder, resume);
+  const fs::path first = fs::path("runs") / stem;
+  if (resume) return OpenFolder(first, true);
+  for (int n = 1;; ++n) {
+    const fs::path path = n == 1 ? first : fs::path(fmt::format("{}-{}", first.string(), n));
+    auto opened = OpenFolder(path, false);
+    // Taken, or just being taken by another process: the next number.
+    const bool taken = !opened && (opened.error().code == ErrorCode::kNoCheckpoint ||
+                                   opened.error().code == ErrorCode::kBusy);
+    if (!taken) return opened;
   }
+}
+
+Result<RunDirectory> RunDirectory::OpenFolder(const fs::path& path, bool resume) {
+  std::error_code ignored;
   if (fs::exists(path, ignored) && !fs::is_directory(path, ignored)) {
     return Usage(fmt::format("{}: is a file, expected a folder for the run", path.string()));
   }
-  PAWL_TRY(MakeDirectories(path / "state"));
-  PAWL_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(path / "state"));
-  bool fresh = true;
-  for (const auto& entry : fs::directory_iterator(path, ignored)) {
-    fresh = fresh && entry.path().filename() == "state";
-  }
-  fresh = fresh && IsEmptyFolder(path / "state");
-  if (!fresh && !resume) {
+  const auto refuse = [&] {
     return Fail(ErrorCode::kNoCheckpoint,
                 fmt::format("{}: is not empty; use --resume to go on with it, or another --run-dir",
                             path.string()));
-  }
-  return RunDirectory(std::move(path), std::move(lock));
+  };
+  // Without state/ it is no run's folder: refused before anything is written into it.
+  if (!resume && !fs::exists(path / "state", ignored) && !IsUnused(path)) return refuse();
+  PAWL_TRY(MakeDirectories(path / "state"));
+  PAWL_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(path / "state"));
+  if (!resume && !IsUnused(path)) return refuse();
+  return RunDirectory(path, std::move(lock));
 }
 
 bool RunDirectory::HasCheckpoints() const { return !Numbers(path_ / "state").empty(); }
@@ -132,7 +159,10 @@ Status RunDirectory::SaveCheckpoint(const Checkpoint& checkpoint) {
     PAWL_TRY(WriteFileAtomic(temporary / "position.json", WriteJsonPretty(checkpoint.position)));
     PAWL_TRY(SaveSnapshot(checkpoint.current, temporary / "current.safetensors"));
     PAWL_TRY(SaveSnapshot(checkpoint.anchor, temporary / "anchor.safetensors"));
-    if (checkpoint.best) PAWL_TRY(SaveSnapshot(*checkpoint.best, temporary / "best.safetensors"));
+    for (const auto& [name, member] : kOptional) {
+      const auto& snapshot = checkpoint.*member;
+      if (snapshot) PAWL_TRY(SaveSnapshot(*snapshot, temporary / name));
+    }
     PAWL_TRY(WriteManifest(temporary));
     return CommitRename(temporary, PathOf(state, next));
   };
@@ -147,14 +177,13 @@ Status RunDirectory::SaveCheckpoint(const Checkpoint& checkpoint) {
   return {};
 }
 
-Result<std::optional<Checkpoint>> RunDirectory::LoadCheckpoint() {
+Result<std::optional<Checkpoint>> RunDirectory::LoadCheckpoint(std::vector<std::string>& damaged) {
   const fs::path state = path_ / "state";
   const std::vector<int> numbers = Numbers(state);
-  std::string last;
   for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
     auto checkpoint = ReadCheckpoint(PathOf(state, *number));
     if (checkpoint) return std::optional<Checkpoint>(std::move(*checkpoint));
-    last = checkpoint.error().message;
+    damaged.push_back(checkpoint.error().message);
     std::error_code ignored;
     fs::path bad = PathOf(state, *number);
     bad += ".bad";
@@ -162,7 +191,7 @@ Result<std::optional<Checkpoint>> RunDirectory::LoadCheckpoint() {
   }
   if (!numbers.empty()) {
     return Fail(ErrorCode::kNoCheckpoint,
-                fmt::format("{}: no valid checkpoint: {}", state.string(), last));
+                fmt::format("{}: no valid checkpoint: {}", state.string(), damaged.front()));
   }
   return std::optional<Checkpoint>();
 }

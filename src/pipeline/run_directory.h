@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file_system.h"
@@ -20,13 +21,16 @@ namespace pawl {
 struct Checkpoint {
   Json position;                  // stage, attempt, step, counters, results so far, sizes of logs
   TrainSnapshot current, anchor;  // the policy as it is; the last accepted one
-  std::optional<TrainSnapshot> best;  // of the stage at hand
+  // Of the attempt at hand: the state with the best validation; where an unhealthy step goes back
+  // to, where that is not `current`; what beta's KL is measured against.
+  std::optional<TrainSnapshot> best, healthy, reference;
 };
 
 class RunDirectory {
  public:
-  // Without `folder`: runs/<stem>, then -2, -3.  A folder that is not empty needs `resume`
-  // (kNoCheckpoint); one in use is kBusy.
+  // Without `folder`: runs/<stem>, then -2, -3 (with `resume`: runs/<stem>).  A folder that is not
+  // empty needs `resume` (kNoCheckpoint); one in use is kBusy.  A folder that is refused is left as
+  // it was.
   static Result<RunDirectory> Open(const std::filesystem::path& folder, const std::string& stem,
                                    bool resume);
 
@@ -35,11 +39,13 @@ class RunDirectory {
   bool HasCheckpoints() const;
 
   Status SaveCheckpoint(const Checkpoint& checkpoint);
-  // The newest valid one; damaged ones are renamed to .bad and passed over.  None where nothing was
-  // committed; kNoCheckpoint where checkpoints exist and none is valid.
-  Result<std::optional<Checkpoint>> LoadCheckpoint();
+  // The newest valid one; damaged ones are renamed to .bad and passed over, their errors go to
+  // `damaged`.  None where nothing was committed; kNoCheckpoint where checkpoints exist and none is
+  // valid.
+  Result<std::optional<Checkpoint>> LoadCheckpoint(std::vector<std::string>& damaged);
 
  private:
+  static Result<RunDirectory> OpenFolder(const std::filesystem::path& path, bool resume);
   RunDirectory(std::filesystem::path path, DirectoryLock lock)
       : path_(std::move(path)), lock_(std::move(lock)) {}
   std::filesystem::path path_;

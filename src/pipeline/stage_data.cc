@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/philox.h"
 #include "base/sha256.h"
@@ -45,14 +46,21 @@ std::vector<Problem> Shuffled(std::vector<Problem> problems, std::uint64_t seed)
   return problems;
 }
 
+// What is read from files, once.
+struct FileProblems {
+  std::vector<Problem> train, held_out, test;
+};
+
 Result<std::vector<Problem>> StageProblems(const RunConfig& c, const StageConfig& stage,
-                                           std::size_t index) {
+                                           std::size_t index, const FileProblems& files) {
   const auto count = static_cast<std::size_t>(stage.max_samples);
   if (c.data.source == "generator" && stage.train.empty()) {
     return GenerateProblems(stage.level, count, c.run.seed * 1000 + index, Split::kTrain);
   }
-  PAWL_ASSIGN(std::vector<Problem> all,
-              ReadProblems(stage.train.empty() ? c.data.train : stage.train));
+  std::vector<Problem> all = files.train;
+  if (!stage.train.empty()) {
+    PAWL_ASSIGN(all, ReadProblems(stage.train));
+  }
   if (stage.level > 0) {
     std::erase_if(all, [&](const Problem& problem) {
       const int level = problem.level ? *problem.level : LevelBySteps(WorkedSteps(problem));
@@ -80,33 +88,51 @@ std::vector<int> LevelsOf(const RunConfig& c) {
   return levels.empty() ? std::vector<int>{1} : levels;
 }
 
-// How many problems gates may use in all; gates of a run draw from one pool.
-std::size_t GatePool(const RunConfig& c) {
-  if (c.gate.rule == "none") return 0;
-  return static_cast<std::size_t>(c.gate.rule == "threshold" ? c.gate.problems
-                                                             : c.gate.max_problems);
+// Problems that gates need; several gates draw from one pool.
+std::size_t GatePool(const GateSection& gate) {
+  if (gate.rule == "none") return 0;
+  return static_cast<std::size_t>(gate.rule == "sequential" ? gate.max_problems : gate.problems);
 }
 
-Status ReadHeldOut(const RunConfig& c, std::vector<Problem>& held_out, std::vector<Problem>& test) {
-  const std::size_t wanted = static_cast<std::size_t>(c.benchmark.validation) + GatePool(c);
+// Takes `wanted` problems out of train, with all that have the same text.
+std::vector<Problem> TakeOut(std::vector<Problem>& train, std::size_t wanted) {
+  std::vector<Problem> shuffled = Shuffled(train, kValidationSeed), taken;
+  std::set<std::string> texts;
+  for (Problem& problem : shuffled) {
+    if (taken.size() == wanted) break;
+    if (texts.insert(NormalisedText(problem)).second) taken.push_back(std::move(problem));
+  }
+  std::erase_if(train,
+                [&](const Problem& problem) { return texts.contains(NormalisedText(problem)); });
+  return taken;
+}
+
+Status ReadFiles(const RunConfig& c, FileProblems& files) {
+  const std::size_t wanted = static_cast<std::size_t>(c.benchmark.validation) + GatePool(c.gate);
   const auto limit = static_cast<std::size_t>(c.benchmark.limit);
   if (c.data.source == "generator") {
     const std::vector<int> levels = LevelsOf(c);
-    PAWL_ASSIGN(held_out, Spread(levels, wanted, kValidationSeed, Split::kValidation));
-    PAWL_ASSIGN(test, Spread(levels, limit, kTestSeed, Split::kTest));
+    PAWL_ASSIGN(files.held_out, Spread(levels, wanted, kValidationSeed, Split::kValidation));
+    PAWL_ASSIGN(files.test, Spread(levels, limit, kTestSeed, Split::kTest));
     return {};
   }
-  PAWL_ASSIGN(held_out, ReadProblems(c.data.validation));
-  held_out = Shuffled(std::move(held_out), kValidationSeed);
-  PAWL_ASSIGN(test, ReadProblems(c.data.test));
-  if (test.size() > limit) test.resize(limit);
-  if (held_out.size() < wanted) {
-    return Usage(fmt::format(
-        "{}: has {} problems, {} are needed: {} to choose the best checkpoint "
-        "(benchmark.validation) and {} for the gate",
-        c.data.validation, held_out.size(), wanted, c.benchmark.validation, GatePool(c)));
+  PAWL_ASSIGN(files.train, ReadProblems(c.data.train));
+  PAWL_ASSIGN(files.test, ReadProblems(c.data.test));
+  if (files.test.size() > limit) files.test.resize(limit);
+  if (c.data.validation.empty()) {
+    files.held_out = TakeOut(files.train, wanted);
+  } else {
+    PAWL_ASSIGN(files.held_out, ReadProblems(c.data.validation));
+    files.held_out = Shuffled(std::move(files.held_out), kValidationSeed);
   }
-  held_out.resize(wanted);
+  if (files.held_out.size() < wanted) {
+    return Usage(
+        fmt::format("{}: has {} problems, {} are needed: {} to choose the best checkpoint "
+                    "(benchmark.validation) and {} for the gate",
+                    c.data.validation.empty() ? c.data.train : c.data.validation,
+                    files.held_out.size(), wanted, c.benchmark.validation, GatePool(c.gate)));
+  }
+  files.held_out.resize(wanted);
   return {};
 }
 
@@ -123,30 +149,30 @@ void CheckDisjoint(const std::vector<NamedProblems>& sets, std::vector<std::stri
 
 Result<RunData> MakeRunData(const RunConfig& c) {
   std::vector<std::string> wrongs;
+  // Damaged files end it at once; everything else is gathered.
+  const auto gather = [&](const Error& error) {
+    if (error.code != ErrorCode::kUsage) return false;
+    wrongs.push_back(error.message);
+    return true;
+  };
   RunData data;
-  for (std::size_t i = 0; i < c.stages.size(); ++i) {
+  FileProblems files;
+  const Status read = ReadFiles(c, files);
+  if (!read && !gather(read.error())) return tl::unexpected<Error>(read.error());
+  for (std::size_t i = 0; i < c.stages.size() && read; ++i) {
     const StageConfig& stage = c.stages[i];
-    const bool fresh = stage.method == "sft" && !stage.level_mix.empty();
-    if (fresh) continue;
-    auto problems = StageProblems(c, stage, i);
-    if (!problems && problems.error().code == ErrorCode::kBadFile) {
+    if (stage.method == "sft" && !stage.level_mix.empty()) continue;  // fresh problems
+    auto problems = StageProblems(c, stage, i, files);
+    if (problems) {
+      data.train.emplace(stage.name, TrainProblems(std::move(*problems)));
+    } else if (!gather(problems.error())) {
       return tl::unexpected<Error>(problems.error());
     }
-    if (!problems) {
-      wrongs.push_back(problems.error().message);
-    } else {
-      data.train.emplace(stage.name, TrainProblems(std::move(*problems)));
-    }
   }
-  std::vector<Problem> held_out, test;
-  const Status read = ReadHeldOut(c, held_out, test);
-  if (!read && read.error().code == ErrorCode::kBadFile) return tl::unexpected<Error>(read.error());
-  if (!read) wrongs.push_back(read.error().message);
-
   std::vector<NamedProblems> sets;
   for (const auto& entry : data.train) sets.push_back({"training", &entry.second.problems()});
-  sets.push_back({"validation and gate", &held_out});
-  sets.push_back({"test", &test});
+  sets.push_back({"validation and gate", &files.held_out});
+  sets.push_back({"test", &files.test});
   CheckDisjoint(sets, wrongs);
   if (!wrongs.empty()) {
     return Usage(fmt::format("data: {} problem{}\n  {}", wrongs.size(),
@@ -154,15 +180,16 @@ Result<RunData> MakeRunData(const RunConfig& c) {
   }
   Sha256 hash;
   for (const auto& [kind, problems] : sets) {
-    for (const Problem& problem : *problems)
-      hash.Add(problem.id + '\0' + problem.question + '\0' + problem.answer);
+    for (const Problem& problem : *problems) {
+      hash.Add(problem.id + '\0' + problem.question + '\0' + problem.answer + '\0');
+    }
   }
   data.sha256 = hash.Hex();
-  const auto cut =
-      held_out.begin() + std::min<long>(c.benchmark.validation, static_cast<long>(held_out.size()));
-  data.validation = ValidationProblems(std::vector<Problem>(held_out.begin(), cut));
-  data.gate = ValidationProblems(std::vector<Problem>(cut, held_out.end()));
-  data.test = TestProblems(std::move(test));
+  const auto cut = files.held_out.begin() +
+                   std::min<long>(c.benchmark.validation, static_cast<long>(files.held_out.size()));
+  data.validation = ValidationProblems(std::vector<Problem>(files.held_out.begin(), cut));
+  data.gate = ValidationProblems(std::vector<Problem>(cut, files.held_out.end()));
+  data.test = TestProblems(std::move(files.test));
   return data;
 }
 

@@ -2,66 +2,83 @@
 // value, so that a run continues from any checkpoint with the same bits.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "base/file.h"
-#include "base/file_system.h"
+#include "pipeline/frozen_policy.h"
 #include "pipeline/gate.h"
+#include "pipeline/position.h"
 #include "pipeline/progress.h"
+#include "pipeline/run_clock.h"
 #include "pipeline/run_context.h"
 #include "pipeline/run_directory.h"
+#include "pipeline/stage_files.h"
+#include "train/trainer.h"
 
 namespace pawl {
 
-// Where a run is.  Everything here is saved in a checkpoint's position.json.
-struct RunPosition {
-  int stage = 0, attempt = 0, step = 0;
-  double learning_rate_scale = 1;
-  std::uint64_t next_document = 0;
-  double best_accuracy = -1, first_accuracy = -1;
-  int best_step = 0, evaluations_without_best = 0, unhealthy = 0;
-  long long metrics_bytes = 0, rollouts_bytes = 0, log_bytes = 0;  // of the stage's files
-  double stage_seconds = 0, run_seconds = 0;
-  double new_tokens = 0, trained_tokens = 0;
-  Json stages = Json::array();  // results of finished stages
-  Json base;                    // the base's test results
+// What a run carries from stage to stage; the weights themselves are in RunContext's state.
+struct RunState {
+  RunPosition position;
+  TrainSnapshot anchor;                                   // the last accepted model
+  std::optional<TrainSnapshot> best, healthy, reference;  // of the attempt at hand (Checkpoint)
 };
-Json PositionJson(const RunPosition& position);
-Result<RunPosition> ParsePosition(const Json& json);
+// Commits the position and all weights.
+Status SaveRun(RunDirectory& directory, RunContext& context, const RunState& state,
+               const RunClock& clock);
 
 enum class StageEnd { kFinished, kStopped, kUnhealthy, kGateStop, kTimeUp };
 
 class StageRunner {
  public:
-  StageRunner(RunContext& context, RunDirectory& directory, RunPosition& position,
-              TrainSnapshot& anchor, std::optional<TrainSnapshot>& best, Progress& progress,
-              std::function<bool()> time_up);
+  StageRunner(RunContext& context, RunDirectory& directory, RunState& state, const RunClock& clock,
+              Progress& progress);
 
   // Runs the stage at position.stage from position.step to its end, with its gate and retries, and
-  // writes its files.
+  // writes its files.  kStopped: a signal came; everything is saved.  A stage that a time limit
+  // kept from its first step leaves no result in position.stages.
   Result<StageEnd> Run();
 
  private:
-  struct Files;
-  Result<StageEnd> Attempt(Files& files);
-  Result<StageEnd> GrpoSteps(Files& files);
-  Status Validate(Files& files, bool last);
-  Status Checkpoint();
-  Result<GateDecision> RunGate(Json& evidence);
-  Status Finish(Files& files, GateDecision decision, const Json& evidence, bool left_out);
-  double Elapsed() const;
+  // stage_steps.cc
+  Result<StageEnd> Train();
+  Result<std::unique_ptr<Trainer>> MakeTrainer();
+  void BeginAttempt();
+  Result<StepOutcome> Step(Trainer& trainer, std::uint64_t& next_document);
+  Result<StepOutcome> GrpoStep(Trainer& trainer);
+  Status Record(const StepOutcome& outcome, double seconds);
+  // Back to the healthy state with half the learning rate.
+  Status Undo();
+  void MarkHealthy();
+  bool ValidationDue() const;
+  bool EarlyStop() const;
+  double Reserve() const;  // seconds that gate and final benchmark will take
+  // false: a signal came in the middle; nothing was recorded.
+  Result<bool> Validate();
+
+  // stage_runner.cc
+  Status Save();
+  Result<StageEnd> Stop();
+  void BeginRetry();
+  // None: a signal came in the middle.
+  Result<std::optional<GateDecision>> RunGate(Json& evidence);
+  Status RecordDecision(GateDecision decision, const Json& evidence);
+  Status Finish(GateDecision decision, const Json& evidence);
+  double Elapsed() const { return SteadySeconds() - started_; }
 
   RunContext& x_;
   RunDirectory& directory_;
+  RunState& s_;
   RunPosition& p_;
-  TrainSnapshot& anchor_;
-  std::optional<TrainSnapshot>& best_;
+  const RunClock& clock_;
   Progress& progress_;
-  std::function<bool()> time_up_;
   const StageConfig& stage_;
+  int total_;
   double started_;
+  double step_seconds_ = 0;                // of the longest step of this session
+  std::optional<FrozenPolicy> reference_;  // made from s_.reference when it is first needed
+  StageFiles files_;
 };
 
 }  // namespace pawl

@@ -24,7 +24,8 @@ Checkpoint Numbered(int step) {
 }
 
 void ExpectWhole(RunDirectory& directory, int lowest, int highest) {
-  const auto loaded = directory.LoadCheckpoint();
+  std::vector<std::string> damaged;
+  const auto loaded = directory.LoadCheckpoint(damaged);
   ASSERT_TRUE(loaded) << loaded.error().message;
   ASSERT_TRUE(loaded->has_value());
   const int step = (*loaded)->position["step"].get<int>();

@@ -1,0 +1,227 @@
+// The training loop of StageRunner.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pipeline/documents.h"
+#include "pipeline/stage_runner.h"
+
+namespace pawl {
+namespace {
+
+// Times an unhealthy step is undone with half the learning rate before the run gives up.
+constexpr int kMaxUnhealthy = 3;
+
+// Places in the random address, apart for training and validation (gates: stage_runner.cc).
+std::uint64_t TrainItem(const RunPosition& p, std::size_t slot) {
+  return (std::uint64_t{1} << 56) | (static_cast<std::uint64_t>(p.stage) << 48) |
+         (static_cast<std::uint64_t>(p.attempt) << 40) |
+         (static_cast<std::uint64_t>(p.step) << 16) | slot;
+}
+constexpr std::uint64_t kValidationItem = std::uint64_t{1} << 58;
+
+}  // namespace
+
+Result<StageEnd> StageRunner::Train() {
+  if (p_.step == 0 && p_.validated_step < 0) BeginAttempt();
+  PAWL_ASSIGN(std::unique_ptr<Trainer> trainer, MakeTrainer());
+  const double begun = SteadySeconds();
+  int saved_step = p_.step, done = 0;
+  for (;;) {
+    if (ValidationDue()) {
+      PAWL_ASSIGN(const bool finished, Validate());
+      if (!finished) return Stop();
+    }
+    if (p_.step != saved_step && (p_.step % stage_.save_steps == 0 || p_.step == total_)) {
+      MarkHealthy();
+      PAWL_TRY(Save());
+      saved_step = p_.step;
+    }
+    if (x_.Stopped()) return Stop();
+    if (p_.step >= total_) return StageEnd::kFinished;
+    if (EarlyStop()) {
+      progress_.Line(fmt::format("{}: no better validation for {} evaluations; stopping early",
+                                 stage_.name, p_.evaluations_without_best));
+      return StageEnd::kFinished;
+    }
+    if (clock_.TimeUp(step_seconds_ + Reserve())) return StageEnd::kTimeUp;
+
+    const double step_start = SteadySeconds();
+    std::uint64_t next_document = p_.next_document;
+    PAWL_ASSIGN(const StepOutcome outcome, Step(*trainer, next_document));
+    if (outcome.cancelled) return Stop();
+    if (!outcome.healthy) {
+      PAWL_TRY(Undo());
+      if (p_.unhealthy > kMaxUnhealthy) return StageEnd::kUnhealthy;
+      PAWL_ASSIGN(trainer, MakeTrainer());
+      continue;
+    }
+    p_.next_document = next_document;
+    ++p_.step;
+    ++done;
+    const double seconds = SteadySeconds() - step_start;
+    step_seconds_ = std::max(step_seconds_, seconds);
+    PAWL_TRY(Record(outcome, seconds));
+    const bool sft = stage_.method == "sft";
+    const double per_step = (SteadySeconds() - begun) / done;
+    progress_.Update({stage_.name, p_.step, total_, sft ? -1 : outcome.mean_reward,
+                      outcome.metrics.value("loss", 0.0), p_.best_accuracy,
+                      static_cast<double>(sft ? outcome.trained_tokens : outcome.new_tokens) /
+                          std::max(1e-9, seconds),
+                      per_step * (total_ - p_.step)});
+  }
+}
+
+Result<std::unique_ptr<Trainer>> StageRunner::MakeTrainer() {
+  PAWL_ASSIGN(StageSettings settings, ToSettings(stage_));
+  settings.optimizer.learning_rate *= p_.learning_rate_scale;
+  return std::make_unique<Trainer>(x_.state, settings, total_,
+                                   RewardNames{x_.rewards->names(), x_.rewards->weights()},
+                                   x_.config.run.seed, *x_.compute);
+}
+
+void StageRunner::BeginAttempt() {
+  if (stage_.reset_optimizer) x_.state.ResetOptimizer();
+  if (stage_.beta > 0) s_.reference = TakeSnapshot(x_.state);
+  reference_.reset();
+  MarkHealthy();
+}
+
+void StageRunner::MarkHealthy() {
+  s_.healthy = TakeSnapshot(x_.state);
+  p_.healthy_step = p_.step;
+  p_.healthy_document = p_.next_document;
+}
+
+Status StageRunner::Undo() {
+  ++p_.unhealthy;
+  progress_.Line(
+      fmt::format("{}: step {} was not finite; back to step {} with half the learning rate",
+                  stage_.name, p_.step + 1, p_.healthy_step));
+  PAWL_TRY(files_.Metrics(WriteJson({{"step", p_.step + 1},
+                                     {"attempt", p_.attempt},
+                                     {"unhealthy", p_.unhealthy},
+                                     {"undone_to_step", p_.healthy_step}})));
+  PAWL_TRY(files_.Log(fmt::format("step {} was not finite; back to step {}, learning rate halved",
+                                  p_.step + 1, p_.healthy_step)));
+  RestoreSnapshot(*s_.healthy, x_.state);
+  p_.learning_rate_scale /= 2;
+  p_.step = p_.validated_step = p_.healthy_step;
+  p_.next_document = p_.healthy_document;
+  return {};
+}
+
+bool StageRunner::ValidationDue() const {
+  if (p_.validated_step == p_.step) return false;
+  return p_.step == 0 || p_.step == total_ ||
+         (stage_.eval_steps > 0 && p_.step % stage_.eval_steps == 0);
+}
+
+bool StageRunner::EarlyStop() const {
+  return stage_.early_stopping_patience > 0 &&
+         p_.evaluations_without_best >= stage_.early_stopping_patience;
+}
+
+double StageRunner::Reserve() const {
+  const GateSection& gate = x_.config.gate;
+  const double answers = 2.0 * static_cast<double>(x_.data.gate.size()) *
+                         (gate.rule == "threshold" ? 1 : gate.samples);
+  return 1.2 * (p_.benchmark_seconds + answers * p_.seconds_per_answer);
+}
+
+Result<StepOutcome> StageRunner::Step(Trainer& trainer, std::uint64_t& next_document) {
+  if (stage_.method != "sft") return GrpoStep(trainer);
+  PAWL_ASSIGN(const auto documents,
+              NextDocuments(x_, static_cast<std::size_t>(p_.stage), next_document));
+  return trainer.SftStep(documents, p_.step);
+}
+
+Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
+  std::vector<PromptTask> tasks;
+  std::vector<const Problem*> problems;
+  for (const PromptChoice& choice :
+       ChoosePrompts(x_, static_cast<std::size_t>(p_.stage), p_.step)) {
+    const auto& all = x_.data.train.at(x_.config.stages[choice.stage].name).problems();
+    problems.push_back(&all[choice.problem]);
+    PAWL_ASSIGN(auto ids, x_.prompts->Ids(*problems.back()));
+    tasks.push_back({problems.back()->id, std::move(ids), TrainItem(p_, tasks.size())});
+  }
+  const Grader grader = [&](std::size_t task, const Completion& completion) {
+    GradedCompletion graded;
+    graded.text = x_.tokenizer->Decode(completion.ids, true);
+    const AnswerText text{graded.text, completion.finish_reason == FinishReason::kLength,
+                          static_cast<int>(completion.ids.size())};
+    for (const Graded& g : x_.rewards->Grade(text, *problems[task])) {
+      graded.rewards.push_back(g.value);
+    }
+    graded.correct = x_.grader->Grade(text, *problems[task]).correct;
+    return graded;
+  };
+  const auto stopped = [this] { return x_.Stopped(); };
+  if (!s_.reference) return trainer.GrpoStep(tasks, p_.step, grader, nullptr, stopped);
+  if (!reference_) reference_.emplace(x_.state, *s_.reference);
+  const Policy reference = reference_->policy();
+  return trainer.GrpoStep(tasks, p_.step, grader, &reference, stopped);
+}
+
+// The finished step's lines; p_.step counts it already.
+Status StageRunner::Record(const StepOutcome& outcome, double seconds) {
+  p_.new_tokens += static_cast<double>(outcome.new_tokens);
+  p_.trained_tokens += static_cast<double>(outcome.trained_tokens);
+  Json line{{"step", p_.step}, {"attempt", p_.attempt}};
+  for (const auto& [key, value] : outcome.metrics.items()) line[key] = value;
+  line["rollout_seconds"] = outcome.rollout_seconds;
+  line["train_seconds"] = outcome.train_seconds;
+  line["seconds"] = seconds;
+  PAWL_TRY(files_.Metrics(WriteJson(line)));
+  for (const Json& rollout : outcome.rollouts) PAWL_TRY(files_.Rollout(WriteJson(rollout)));
+  return files_.Log(stage_.method == "sft"
+                        ? fmt::format("step {} loss {:.4f} lr {:.3g}", p_.step,
+                                      outcome.metrics.value("loss", 0.0), outcome.learning_rate)
+                        : fmt::format("step {} reward {:.4f} accuracy {:.4f} skipped {} lr {:.3g}",
+                                      p_.step, outcome.mean_reward, outcome.accuracy,
+                                      outcome.metrics.value("groups_skipped", 0),
+                                      outcome.learning_rate));
+}
+
+// At the training temperature (greedy for sft): what training changes first.  The best trained
+// state so far is kept.
+Result<bool> StageRunner::Validate() {
+  const auto& problems = x_.data.validation.problems();
+  p_.validated_step = p_.step;
+  if (problems.empty()) return true;
+  MeasureOptions options;
+  options.greedy = stage_.method == "sft";
+  options.temperature = stage_.temperature;
+  options.max_new_tokens = stage_.max_completion_length;
+  options.first_item = kValidationItem;
+  const double begun = SteadySeconds();
+  PAWL_ASSIGN(const Evaluation evaluation, Measure(x_, x_.state.policy(), problems, options));
+  if (evaluation.cancelled) {
+    p_.validated_step = -1;
+    return false;
+  }
+  p_.seconds_per_answer = (SteadySeconds() - begun) / static_cast<double>(problems.size());
+  const double accuracy = evaluation.Accuracy();
+  bool better = false;
+  if (p_.step == 0) {
+    p_.first_accuracy = accuracy;
+  } else {
+    p_.evaluations_without_best = accuracy > p_.best_accuracy ? 0 : p_.evaluations_without_best + 1;
+    better = accuracy >= p_.best_accuracy;  // of equals the later one: it has learnt from more
+  }
+  if (better) {
+    p_.best_accuracy = accuracy;
+    p_.best_step = p_.step;
+    s_.best = TakeSnapshot(x_.state);
+  }
+  PAWL_TRY(files_.Log(fmt::format("validation at step {}: {:.4f} of {} problems{}", p_.step,
+                                  accuracy, problems.size(), better ? ", best so far" : "")));
+  PAWL_TRY(files_.Metrics(WriteJson({{"step", p_.step},
+                                     {"attempt", p_.attempt},
+                                     {"eval_accuracy", accuracy},
+                                     {"eval_problems", problems.size()}})));
+  return true;
+}
+
+}  // namespace pawl
