@@ -323,7 +323,9 @@ std::string RenderSolution(const WordProblem& problem, SolutionStyle style, Rand
   int answer = problem.answer;
   if (style == SolutionStyle::kSloppy) {
     Equation& last = equations.back();
-    if (equations.size() > 1 && random.Below(2) == 0) {
+    const bool drop = equations.size() > 1 && random.Below(2) == 0;
+    // The step before the last may hold the right number by chance: 48-24=24 after 4*6=24.
+    if (drop && equations[equations.size() - 2].result != problem.answer) {
       equations.pop_back();
       answer = equations.back().result;
     } else {
@@ -333,6 +335,11 @@ std::string RenderSolution(const WordProblem& problem, SolutionStyle style, Rand
       last.result = last.op == '-'   ? last.left - last.right
                     : last.op == '*' ? last.left * last.right
                                      : last.left + last.right;
+      // 2+2 is 2*2: the only sum that equals its product leaves the quotient.
+      if (last.result == problem.answer) {
+        last.op = '/';
+        last.result = last.left / last.right;
+      }
       answer = last.result;
     }
   }

@@ -39,9 +39,9 @@ using TrainBuffersPtr = std::unique_ptr<TrainBuffers, TrainBuffersDelete>;
 TrainBuffersPtr MakeTrainBuffers(const Model& model);
 
 // ADDS d(sum of dloss_dlogp * log p) to gradients: groups in order, a group's completions in order,
-// prompts last.  The bits do not depend on slice_rows (except through a tied head in full
-// training), threads or instruction set.  gradients empty (both null): only log_probs and entropies
-// are computed.
+// prompts last.  The bits do not depend on slice_rows, threads or instruction set (a tied head in
+// full training needs gradients.lookup for that).  gradients empty (both null): only log_probs and
+// entropies are computed.
 void AccumulateGradients(const Policy& policy, const Compute& compute,
                          std::span<const GroupTask> groups, const AccumulateOptions& options,
                          TrainBuffers& buffers, const Gradients& gradients);

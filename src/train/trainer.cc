@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 
+#include "train/samples.h"
 #include "train/update.h"
 
 namespace pawl {
@@ -14,9 +16,7 @@ double Now() {
   return std::chrono::duration<double>(now).count();
 }
 
-// Activations of one slice of completions together stay near this size.  A function of the model
-// alone, since with a tied head the bits of a full update depend on how completions are cut into
-// slices.
+// Activations of one slice of completions together stay near this size.
 constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
 
 std::size_t SliceRows(const TrainState& state) {
@@ -26,25 +26,28 @@ std::size_t SliceRows(const TrainState& state) {
 }
 
 double Mean(std::span<const double> values) {
-  double sum = 0, count = 0;
-  for (const double v : values) {
-    if (std::isnan(v)) continue;
-    sum += v;
-    count += 1;
-  }
-  return count > 0 ? sum / count : 0;
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-// One completion of the step with what training adds to it.
-struct Sample {
-  std::size_t task = 0;
-  Completion completion;
-  GradedCompletion graded;
-  double advantage = 0;
-  bool masked = false;           // truncated, with mask_truncated_completions
-  std::vector<float> log_probs;  // of the policy as it is now
-  std::vector<float> reference;  // of the reference, with beta
-  std::vector<float> dloss_dlogp, trained_log_probs, entropies;
+// TRL logs the mean over micro-batches of each metric, leaving out those where it is undefined.
+class MetricMeans {
+ public:
+  void Add(const NamedNumbers& numbers) {
+    for (const auto& [name, value] : numbers) {
+      if (std::isnan(value)) continue;
+      auto& [sum, count] = sums_[name];
+      sum += value;
+      count += 1;
+    }
+  }
+  void WriteTo(Json& metrics) const {
+    for (const auto& [name, entry] : sums_) metrics[name] = entry.first / entry.second;
+  }
+
+ private:
+  std::map<std::string, std::pair<double, double>> sums_;
 };
 
 }  // namespace
@@ -73,110 +76,14 @@ struct Trainer::Impl {
         given.method == TrainMethod::kGrpo ? static_cast<float>(1.0 / given.temperature) : 1.0f;
   }
 
-  Result<std::vector<Sample>> Rollout(std::span<const PromptTask> tasks, const Grader& grader,
-                                      const std::function<bool()>& cancelled, bool& stopped,
-                                      StepOutcome& outcome);
-  void Advantage(std::vector<Sample>& samples, StepOutcome& outcome);
-  // Groups that carry signal, in order; a group whose advantages are all zero is skipped.
-  std::vector<std::size_t> KeptTasks(const std::vector<Sample>& samples, std::size_t tasks) const;
   std::vector<GroupTask> Groups(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
                                 std::span<const std::size_t> kept, bool training);
   void Score(const Policy& policy, std::span<const PromptTask> tasks, std::vector<Sample>& samples,
              std::span<const std::size_t> kept, std::vector<float> Sample::*into);
   Status Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
                    std::span<const std::size_t> kept, int step, StepOutcome& outcome);
-  void LossOf(std::span<Sample*> samples, const LossScale& scale, StepOutcome& outcome);
+  LossOutput LossOf(std::span<Sample*> batch, const LossScale& scale);
 };
-
-Result<std::vector<Sample>> Trainer::Impl::Rollout(std::span<const PromptTask> tasks,
-                                                   const Grader& grader,
-                                                   const std::function<bool()>& cancelled,
-                                                   bool& stopped, StepOutcome& outcome) {
-  SamplingConfig sampling;
-  sampling.temperature = settings.temperature;
-  sampling.record_temperature = settings.temperature;
-  sampling.max_new_tokens = settings.max_completion_length;
-  sampling.seed = seed;
-  sampling.stop_ids = state.model.stop_ids;
-  std::vector<GenerationRequest> requests;
-  for (const PromptTask& task : tasks) {
-    requests.push_back({task.prompt, task.random_item, settings.num_generations, 0});
-  }
-  GenerationOptions options;
-  options.max_batch = static_cast<std::size_t>(settings.rollout_batch);
-  stopped = false;
-  options.cancelled = [&] { return stopped = stopped || (cancelled && cancelled()); };
-  GenerationStats stats;
-  PAWL_ASSIGN(auto results, Generate(state.policy(), compute, requests, sampling, options, &stats));
-  outcome.new_tokens = stats.new_tokens;
-  std::vector<Sample> samples;
-  if (stopped) return samples;
-  for (std::size_t t = 0; t < results.size(); ++t) {
-    for (Completion& completion : results[t]) {
-      Sample sample;
-      sample.task = t;
-      sample.graded = grader(t, completion);
-      sample.masked = settings.loss.mask_truncated_completions &&
-                      completion.finish_reason == FinishReason::kLength;
-      sample.completion = std::move(completion);
-      samples.push_back(std::move(sample));
-    }
-  }
-  return samples;
-}
-
-void Trainer::Impl::Advantage(std::vector<Sample>& samples, StepOutcome& outcome) {
-  AdvantageInput input;
-  input.weights = rewards.weights;
-  input.group_size = static_cast<std::size_t>(settings.num_generations);
-  for (const Sample& sample : samples) input.rewards.push_back(sample.graded.rewards);
-  const Advantages advantages =
-      GroupAdvantages(input, settings.scale_rewards, settings.multi_objective_aggregation);
-  std::vector<double> lengths, terminated;
-  double truncated = 0, correct = 0;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    samples[i].advantage = advantages.values[i];
-    lengths.push_back(static_cast<double>(samples[i].completion.ids.size()));
-    const bool cut = samples[i].completion.finish_reason == FinishReason::kLength;
-    truncated += cut ? 1 : 0;
-    if (!cut) terminated.push_back(lengths.back());
-    correct += samples[i].graded.correct ? 1 : 0;
-  }
-  const double n = static_cast<double>(samples.size());
-  outcome.mean_reward = Mean(advantages.rewards);
-  outcome.accuracy = correct / n;
-  Json& m = outcome.metrics;
-  m["reward"] = outcome.mean_reward;
-  m["reward_std"] = Mean(advantages.group_std);
-  m["frac_reward_zero_std"] = advantages.frac_reward_zero_std;
-  for (std::size_t k = 0; k < rewards.names.size(); ++k) {
-    std::vector<double> values;
-    for (const Sample& sample : samples) values.push_back(sample.graded.rewards[k]);
-    m["rewards/" + rewards.names[k] + "/mean"] = Mean(values);
-  }
-  m["accuracy"] = outcome.accuracy;
-  m["completions/mean_length"] = Mean(lengths);
-  m["completions/min_length"] = *std::min_element(lengths.begin(), lengths.end());
-  m["completions/max_length"] = *std::max_element(lengths.begin(), lengths.end());
-  m["completions/clipped_ratio"] = truncated / n;
-  m["completions/mean_terminated_length"] = Mean(terminated);
-}
-
-std::vector<std::size_t> Trainer::Impl::KeptTasks(const std::vector<Sample>& samples,
-                                                  std::size_t tasks) const {
-  std::vector<bool> signal(tasks, false);
-  for (const Sample& sample : samples) {
-    // With a KL term every group has a gradient, whatever its rewards.
-    if ((sample.advantage != 0 || settings.loss.beta > 0) && !sample.masked) {
-      signal[sample.task] = true;
-    }
-  }
-  std::vector<std::size_t> kept;
-  for (std::size_t t = 0; t < tasks; ++t) {
-    if (signal[t]) kept.push_back(t);
-  }
-  return kept;
-}
 
 std::vector<GroupTask> Trainer::Impl::Groups(std::span<const PromptTask> tasks,
                                              std::vector<Sample>& samples,
@@ -215,23 +122,18 @@ void Trainer::Impl::Score(const Policy& policy, std::span<const PromptTask> task
   }
 }
 
-// d loss / d log p of one micro-batch's samples; adds the loss and its metrics.
-void Trainer::Impl::LossOf(std::span<Sample*> batch, const LossScale& scale, StepOutcome& outcome) {
+// The loss of one micro-batch; sets d loss / d log p of its samples.
+LossOutput Trainer::Impl::LossOf(std::span<Sample*> batch, const LossScale& scale) {
   std::vector<LossRow> rows;
   for (const Sample* sample : batch) {
     rows.push_back({sample->log_probs, sample->completion.log_probs, sample->reference,
                     sample->advantage, sample->masked});
   }
-  const LossOutput loss = GrpoLoss(settings.loss, rows, scale);
+  LossOutput loss = GrpoLoss(settings.loss, rows, scale);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     batch[i]->dloss_dlogp.assign(loss.dloss_dlogp[i].begin(), loss.dloss_dlogp[i].end());
   }
-  Json& m = outcome.metrics;
-  const auto add = [&](const char* name, double value) { m[name] = m.value(name, 0.0) + value; };
-  add("loss", loss.loss);
-  add("clip_ratio/low_mean", loss.clip_low);
-  add("clip_ratio/high_mean", loss.clip_high);
-  if (settings.loss.beta > 0) add("kl", loss.kl);
+  return loss;
 }
 
 Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
@@ -247,14 +149,15 @@ Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<S
     if (!sample.masked)
       scale.num_items_in_batch += static_cast<double>(sample.completion.ids.size());
   }
-  for (const char* name : {"loss", "clip_ratio/low_mean", "clip_ratio/high_mean"}) {
-    outcome.metrics[name] = 0.0;
-  }
+  double total = 0;
+  MetricMeans means;
   for (std::size_t begin = 0; begin < tasks.size(); begin += batch_tasks) {
     const std::size_t end = std::min(tasks.size(), begin + batch_tasks);
     std::vector<Sample*> batch;
     for (std::size_t i = begin * size; i < end * size; ++i) batch.push_back(&samples[i]);
-    LossOf(batch, scale, outcome);
+    const LossOutput loss = LossOf(batch, scale);
+    total += loss.loss;
+    means.Add(LossMetrics(settings.loss, loss));
     std::vector<std::size_t> mine;
     for (const std::size_t t : kept) {
       if (t >= begin && t < end) mine.push_back(t);
@@ -263,13 +166,9 @@ Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<S
     if (groups.empty()) continue;
     AccumulateGradients(state.policy(), compute, groups, accumulate, *buffers, updater.gradients());
   }
-  for (const char* name : {"clip_ratio/low_mean", "clip_ratio/high_mean", "kl"}) {
-    if (outcome.metrics.contains(name)) {
-      outcome.metrics[name] =
-          outcome.metrics[name].get<double>() / static_cast<double>(micro_batches);
-    }
-  }
-  if (!std::isfinite(outcome.metrics["loss"].get<double>())) {
+  outcome.metrics["loss"] = total;
+  means.WriteTo(outcome.metrics);
+  if (!std::isfinite(total)) {
     outcome.healthy = false;
     updater.Clear();
     return {};
@@ -283,25 +182,6 @@ Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<S
   return {};
 }
 
-namespace {
-
-Json RolloutJson(const PromptTask& task, std::size_t completion_index, const Sample& sample,
-                 int step) {
-  Json line;
-  line["step"] = step;
-  line["problem"] = task.id;
-  line["sample"] = completion_index;
-  line["completion"] = sample.graded.text;
-  line["tokens"] = sample.completion.ids.size();
-  line["finish_reason"] = FinishReasonName(sample.completion.finish_reason);
-  line["correct"] = sample.graded.correct;
-  line["rewards"] = sample.graded.rewards;
-  line["advantage"] = sample.advantage;
-  return line;
-}
-
-}  // namespace
-
 Trainer::Trainer(TrainState& state, const StageSettings& settings, int total_steps,
                  RewardNames rewards, std::uint64_t seed, const Compute& compute)
     : impl_(std::make_unique<Impl>(state, settings, total_steps, std::move(rewards), seed,
@@ -314,13 +194,16 @@ Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int ste
   Impl& impl = *impl_;
   StepOutcome outcome;
   const double start = Now();
-  bool stopped = false;
-  PAWL_ASSIGN(std::vector<Sample> samples,
-              impl.Rollout(tasks, grader, cancelled, stopped, outcome));
-  outcome.cancelled = stopped;
+  PAWL_ASSIGN(RolloutBatch batch, RollOut(impl.state, impl.settings, impl.seed, impl.compute, tasks,
+                                          grader, cancelled));
+  outcome.cancelled = batch.stopped;
   outcome.rollout_seconds = Now() - start;
-  if (stopped) return outcome;
-  impl.Advantage(samples, outcome);
+  outcome.new_tokens = batch.new_tokens;
+  if (batch.stopped) return outcome;
+  std::vector<Sample>& samples = batch.samples;
+  for (const auto& [name, value] : AssignAdvantages(impl.settings, impl.rewards, samples)) {
+    outcome.metrics[name] = value;
+  }
   const auto size = static_cast<std::size_t>(impl.settings.num_generations);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const Sample& sample = samples[i];
@@ -328,7 +211,10 @@ Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int ste
     if (i % size == 0) outcome.pass_rates.push_back(0);
     outcome.pass_rates.back() += (sample.graded.correct ? 1.0 : 0.0) / static_cast<double>(size);
   }
-  const std::vector<std::size_t> kept = impl.KeptTasks(samples, tasks.size());
+  outcome.mean_reward = outcome.metrics["reward"].get<double>();
+  outcome.accuracy = Mean(outcome.pass_rates);
+  outcome.metrics["accuracy"] = outcome.accuracy;
+  const auto kept = TasksWithSignal(impl.settings, samples, tasks.size());
   outcome.metrics["groups_skipped"] = tasks.size() - kept.size();
   const double train_start = Now();
   if (!kept.empty()) {

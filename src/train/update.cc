@@ -17,12 +17,13 @@ Updater::Updater(TrainState& state, const OptimizerSettings& settings, int total
     adapter_gradients_ = ZerosLike(*state.adapter);
   } else {
     weight_gradients_ = MakeWeights(state.model.config, WeightType::kF32);
+    lookups_.emplace(state.model.config);
   }
 }
 
 Gradients Updater::gradients() {
   return {weight_gradients_ ? &*weight_gradients_ : nullptr,
-          adapter_gradients_ ? &*adapter_gradients_ : nullptr};
+          adapter_gradients_ ? &*adapter_gradients_ : nullptr, lookups_ ? &*lookups_ : nullptr};
 }
 
 std::vector<FlatParameter> Updater::GradientSpans() {
@@ -30,6 +31,7 @@ std::vector<FlatParameter> Updater::GradientSpans() {
 }
 
 void Updater::Clear() {
+  if (lookups_) lookups_->FoldInto(compute_, weight_gradients_->embed);
   for (const FlatParameter& gradient : GradientSpans()) {
     std::memset(gradient.values.data(), 0, gradient.values.size() * sizeof(float));
   }
@@ -47,6 +49,7 @@ Result<Updater::Outcome> Updater::Apply(int step) {
   Outcome outcome;
   PAWL_ASSIGN(outcome.learning_rate,
               LearningRate(settings_.schedule, settings_.learning_rate, step, total_steps_));
+  if (lookups_) lookups_->FoldInto(compute_, weight_gradients_->embed);
   auto gradients = GradientSpans();
   double squares = 0;
   for (const FlatParameter& gradient : gradients) {

@@ -13,8 +13,8 @@ class Updater {
   Updater(TrainState& state, const OptimizerSettings& settings, int total_steps,
           const Compute& compute);
 
-  Gradients
-  gradients();  // where backward passes add; zero after construction and after Apply or Clear
+  // Where backward passes add; zero after construction and after Apply or Clear.
+  Gradients gradients();
   void Clear();
 
   struct Outcome {
@@ -35,6 +35,7 @@ class Updater {
   const Compute& compute_;
   std::optional<Weights> weight_gradients_;
   std::optional<Adapter> adapter_gradients_;
+  std::optional<LookupGradient> lookups_;  // with weight_gradients_, folded into embed by Apply
 };
 
 }  // namespace pawl

@@ -1,0 +1,49 @@
+// The completions of one GRPO step on their way from the sampler to the loss.  Private to train/.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "grpo/metrics.h"
+#include "train/trainer.h"
+
+namespace pawl {
+
+struct Sample {
+  std::size_t task = 0;  // index into the step's tasks
+  Completion completion;
+  GradedCompletion graded;
+  double advantage = 0;
+  bool masked = false;           // truncated, with mask_truncated_completions
+  std::vector<float> log_probs;  // of the policy as it is now
+  std::vector<float> reference;  // of the reference, with beta
+  std::vector<float> dloss_dlogp, trained_log_probs, entropies;
+
+  bool truncated() const { return completion.finish_reason == FinishReason::kLength; }
+};
+
+struct RolloutBatch {
+  std::vector<Sample> samples;  // task by task, num_generations each; empty when stopped
+  bool stopped = false;
+  std::size_t new_tokens = 0;
+};
+// Completions at the training temperature, graded.  cancelled is polled every decode step.
+Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& settings,
+                             std::uint64_t seed, const Compute& compute,
+                             std::span<const PromptTask> tasks, const Grader& grader,
+                             const std::function<bool()>& cancelled);
+
+// Sets the advantages; returns the metrics of the batch.
+NamedNumbers AssignAdvantages(const StageSettings& settings, const RewardNames& rewards,
+                              std::span<Sample> samples);
+
+// Tasks whose completions have a gradient, in order: a group whose advantages are all zero has none
+// unless the loss has a KL term.
+std::vector<std::size_t> TasksWithSignal(const StageSettings& settings,
+                                         std::span<const Sample> samples, std::size_t tasks);
+
+// A line of rollouts.jsonl.  index: of the completion in its group.
+Json RolloutJson(const PromptTask& task, std::size_t index, const Sample& sample, int step);
+
+}  // namespace pawl
