@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/text.h"
+
 namespace pawl {
 namespace {
 
@@ -105,10 +107,7 @@ Error Wrong(const Json& object, const char* key, const std::string& place, const
 }  // namespace
 
 Result<Json> ParseJson(std::string_view text, const std::string& place) {
-  // The library takes a NUL for the end and would ignore whatever follows it.
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    return BadFile(fmt::format("{}: not valid JSON at byte {}", place, nul + 1));
-  }
+  PAWL_TRY(CheckNoNul(text, place));
   Builder builder;
   if (!Json::sax_parse(text, &builder)) return BadFile(place + ": " + builder.problem());
   return std::move(builder.value());

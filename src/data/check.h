@@ -8,7 +8,9 @@
 
 namespace pawl {
 
-// Lower case, single spaces, punctuation dropped: two texts that agree are the same problem.
+// Lower case, single spaces, punctuation dropped: two texts that agree are the same problem.  Signs
+// of arithmetic and decimal points stay, thousands commas go: "3+4" is not "3*4", "1.5" not "1 5",
+// but "1,000" is "1000".
 std::string NormalisedText(const Problem& problem);
 
 struct NamedProblems {

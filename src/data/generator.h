@@ -38,7 +38,8 @@ WordProblem MakeWordProblem(std::uint64_t seed, int level, Split split, std::uin
 Split SplitOfKey(const std::string& key);
 
 // `count` problems with distinct questions, ids like "basic-train-7-12" (seed 7, index 12); kUsage
-// for an unknown level, or when so many distinct ones are not found in 50 times as many draws.
+// for an unknown level, more than a million, or when too many draws in a row repeat earlier texts.
+// A longer list begins with the shorter one.
 Result<std::vector<Problem>> GenerateProblems(int level, std::size_t count, std::uint64_t seed,
                                               Split split);
 const char* LevelName(int level);  // "basic", "intermediate", "advanced"

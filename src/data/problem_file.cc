@@ -5,20 +5,15 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <set>
+#include <map>
 
 #include "base/file.h"
 #include "base/file_system.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace pawl {
 namespace {
-
-std::string Trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
-}
 
 Status ReadMessages(const Json& list, const std::string& place, Problem& problem) {
   if (!list.is_array() || list.empty()) {
@@ -38,6 +33,7 @@ Result<Problem> ParseProblem(const Json& json, const std::string& place, std::st
   problem.id = std::move(default_id);
   if (json.contains("id")) {
     PAWL_ASSIGN(problem.id, JsonString(json, "id", place));
+    if (problem.id.empty()) return BadFile(place + ": \"id\" is empty; leave it out or name it");
   }
   if (json.contains("messages")) {
     PAWL_TRY(ReadMessages(json.at("messages"), place, problem));
@@ -89,14 +85,17 @@ const char* SplitName(Split split) {
 Result<std::vector<Problem>> ReadProblems(const std::filesystem::path& file) {
   PAWL_ASSIGN(const std::string text, ReadFile(file));
   std::vector<Problem> problems;
-  std::set<std::string> ids;
+  std::map<std::string, std::size_t> line_of_id;
   PAWL_TRY(ForEachLine(text, [&](std::string_view line, std::size_t number) -> Status {
-    const std::string place = fmt::format("{}: line {}", file.string(), number);
+    if (Trimmed(line).empty()) return {};
+    const std::string place = fmt::format("{}: line {} (counted from 0)", file.string(), number);
     PAWL_ASSIGN(const Json json, ParseJson(line, place));
     PAWL_ASSIGN(Problem problem,
                 ParseProblem(json, place, fmt::format("{}-{}", file.stem().string(), number)));
-    if (!ids.insert(problem.id).second) {
-      return BadFile(fmt::format("{}: id \"{}\" was used before", place, problem.id));
+    const auto [first, fresh] = line_of_id.emplace(problem.id, number);
+    if (!fresh) {
+      return BadFile(fmt::format("{}: id \"{}\" was used before, by line {}; ids must be unique",
+                                 place, problem.id, first->second));
     }
     problems.push_back(std::move(problem));
     return {};

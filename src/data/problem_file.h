@@ -12,9 +12,9 @@
 
 namespace pawl {
 
-// Lines are counted from 0.  A missing file is kUsage; an empty file, a malformed line, a missing
-// field, a repeated id or text that is not UTF-8 is kBadFile naming file and line.  Ids default to
-// <file stem>-<line>.
+// Lines are counted from 0; empty lines and unknown fields are ignored.  A missing file is kUsage;
+// an empty file, a malformed line, a missing field, a repeated id or text that is not UTF-8 is
+// kBadFile naming file and line.  Ids default to <file stem>-<line>.
 Result<std::vector<Problem>> ReadProblems(const std::filesystem::path& file);
 
 // One line each in the general form, written to a temporary name and renamed.

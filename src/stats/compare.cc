@@ -57,7 +57,8 @@ Result<PairedComparison> ComparePaired(const Outcomes& baseline, const Outcomes&
   }
   out.problems = differences.size();
   const double n = static_cast<double>(out.problems);
-  for (const double d : differences) out.difference += d / std::max(n, 1.0);
+  for (const double d : differences) out.difference += d;
+  out.difference /= std::max(n, 1.0);
   out.margin = DefaultMargin(n > 0 ? base_sum / n : 0);
   PairedEvidence evidence(out.margin);
   for (const double d : differences) evidence.Add(d);
@@ -73,8 +74,12 @@ Result<PairedComparison> ComparePaired(const Outcomes& baseline, const Outcomes&
   } else if (const auto interval = TInterval(differences)) {
     out.interval95 = interval->interval;
   }
-  if (const auto interval = TInterval(differences)) {
-    out.mde = MinimumDetectableDifference(interval->standard_error * std::sqrt(n),
+  // With one answer a problem the churn is the variance (Connor 1987); else it is estimated.
+  if (single && out.problems > 0) {
+    const double churn = static_cast<double>(out.wins + out.losses) / n;
+    out.mde = MinimumDetectableDifference(std::sqrt(churn), static_cast<long long>(out.problems));
+  } else if (const auto spread = TInterval(differences)) {
+    out.mde = MinimumDetectableDifference(spread->standard_error * std::sqrt(n),
                                           static_cast<long long>(out.problems));
   }
   out.verdict = out.e_regression >= kThreshold    ? "worse"

@@ -17,7 +17,10 @@ Json Number(const std::optional<double>& value) { return value ? Json(*value) : 
 
 Result<long long> Count(const Json& line, const char* key) {
   PAWL_ASSIGN(const long long value, JsonInt(line, key, "line"));
-  if (value < 0) return BadFile(fmt::format("line: \"{}\" is {}, expected 0 or more", key, value));
+  // The upper end keeps sums of counts and the time of an exact tail within bounds.
+  if (value < 0 || value > 1'000'000'000) {
+    return BadFile(fmt::format("line: \"{}\" is {}, expected 0 to 10^9", key, value));
+  }
   return value;
 }
 

@@ -7,6 +7,8 @@
 namespace pawl {
 namespace {
 
+constexpr double kPi = 3.14159265358979323846;
+
 // Continued fraction of the incomplete beta function (Lentz's method).
 double BetaFraction(double a, double b, double x) {
   constexpr double kTiny = 1e-300;
@@ -89,17 +91,54 @@ std::optional<Interval> ClopperPearson(long long k, long long n, double level) {
                   k == n ? 1.0 : BetaQuantile(1 - tail, x + 1, count - x)};
 }
 
+namespace {
+
+// log(n!) minus Stirling's formula.
+double StirlingError(double n) {
+  if (n < 16) {
+    return std::lgamma(n + 1) - (n + 0.5) * std::log(n) + n - 0.5 * std::log(2 * kPi);
+  }
+  const double square = n * n;
+  return (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - 1.0 / 1680 / square) / square) / square) / n;
+}
+
+// x log(x / mean) + mean - x, without cancellation near the mean.
+double Deviance(double x, double mean) {
+  if (std::fabs(x - mean) >= 0.1 * (x + mean)) return x * std::log(x / mean) + mean - x;
+  const double v = (x - mean) / (x + mean);
+  double sum = (x - mean) * v, term = 2 * x * v;
+  for (int j = 1; j < 1'000; ++j) {
+    term *= v * v;
+    const double next = sum + term / (2 * j + 1);
+    if (next == sum) break;
+    sum = next;
+  }
+  return sum;
+}
+
+// P(Bin(n, 1/2) = k) by the saddle-point form (Loader 2000, "Fast and accurate computation of
+// binomial probabilities"): differences of large logarithms would cost digits.
+double BinomialHalf(double k, double n) {
+  if (k == 0 || k == n) return std::exp(-n * std::log(2.0));
+  const double error = StirlingError(n) - StirlingError(k) - StirlingError(n - k);
+  return std::exp(error - Deviance(k, n / 2) - Deviance(n - k, n / 2)) *
+         std::sqrt(n / (2 * kPi * k * (n - k)));
+}
+
+}  // namespace
+
 double BinomialHalfCdf(long long k, long long n) {
   if (k < 0) return 0;
   if (k >= n) return 1;
+  if (k > n - k - 1) return 1 - BinomialHalfCdf(n - k - 1, n);
   const double count = static_cast<double>(n);
-  double sum = 0;
-  for (long long i = 0; i <= k; ++i) {
-    const double x = static_cast<double>(i);
-    sum += std::exp(std::lgamma(count + 1) - std::lgamma(x + 1) - std::lgamma(count - x + 1) -
-                    count * std::log(2.0));
+  double term = BinomialHalf(static_cast<double>(k), count), sum = 0;
+  // Below the middle the terms fall: some ten standard deviations hold all that a double can see.
+  for (double i = static_cast<double>(k); i >= 0 && term > 1e-18 * sum; --i) {
+    sum += term;
+    term *= i / (count - i + 1);
   }
-  return std::min(1.0, sum);
+  return sum;
 }
 
 double McNemarExact(long long b, long long c) {
@@ -154,10 +193,11 @@ std::optional<MeanInterval> TInterval(std::span<const double> values, double lev
 std::optional<double> PassAtK(long long n, long long correct, long long k) {
   if (k < 1 || k > n || correct < 0 || correct > n) return std::nullopt;
   if (n - correct < k) return 1.0;
+  // prod over j in (n - small, n] of 1 - large / j: C(n-c, k) / C(n, k) is symmetric in c and k.
+  const double small = static_cast<double>(std::min(correct, k));
+  const double large = static_cast<double>(std::max(correct, k)), count = static_cast<double>(n);
   double miss = 1;
-  for (long long j = n - correct + 1; j <= n; ++j) {
-    miss *= 1 - static_cast<double>(k) / static_cast<double>(j);
-  }
+  for (double j = count; j > count - small && miss > 1e-20; --j) miss *= 1 - large / j;
   return 1 - miss;
 }
 
@@ -178,10 +218,22 @@ std::vector<double> Ranks(std::span<const double> values) {
   return ranks;
 }
 
+// The values over a power of two near the largest, so that no square overflows or vanishes; such
+// a division is exact.
+std::vector<double> Scaled(std::span<const double> values) {
+  double top = 0;
+  for (const double v : values) top = std::max(top, std::fabs(v));
+  const int exponent = top > 0 ? std::ilogb(top) : 0;
+  std::vector<double> scaled;
+  for (const double v : values) scaled.push_back(std::ldexp(v, -exponent));
+  return scaled;
+}
+
 }  // namespace
 
-Correlation Pearson(std::span<const double> x, std::span<const double> y) {
-  if (x.size() != y.size() || x.size() < 2) return {};
+Correlation Pearson(std::span<const double> x_raw, std::span<const double> y_raw) {
+  if (x_raw.size() != y_raw.size() || x_raw.size() < 2) return {};
+  const std::vector<double> x = Scaled(x_raw), y = Scaled(y_raw);
   const double n = static_cast<double>(x.size());
   const double mx = std::accumulate(x.begin(), x.end(), 0.0) / n;
   const double my = std::accumulate(y.begin(), y.end(), 0.0) / n;
@@ -191,12 +243,14 @@ Correlation Pearson(std::span<const double> x, std::span<const double> y) {
     yy += (y[i] - my) * (y[i] - my);
     xy += (x[i] - mx) * (y[i] - my);
   }
-  const auto constant = [](std::span<const double> v) {
+  const auto constant = [](const std::vector<double>& v) {
     return std::all_of(v.begin(), v.end(), [&](double a) { return a == v[0]; });
   };
   if (constant(x) || constant(y)) return {};
   // One square root: sums of ranks are exact, so a perfect order gives exactly 1.
-  const double r = std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
+  const double norm = std::sqrt(xx * yy);
+  if (!(norm > 0)) return {};  // differences below a double's resolution
+  const double r = std::clamp(xy / norm, -1.0, 1.0);
   if (x.size() == 2) return {r, 1.0};
   // t = r sqrt(df / (1 - r^2)): its tail as a beta integral, without cancellation near |r| = 1.
   const double p = IncompleteBeta((n - 2) / 2, 0.5, (1 - r) * (1 + r));

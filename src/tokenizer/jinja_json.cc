@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "tokenizer/jinja_value.h"
 #include "tokenizer/utf8.h"
 
@@ -257,6 +258,7 @@ Result<Text> ToJson(const Value& value, const JsonStyle& style) {
 }
 
 Result<Value> ParseJsonValue(std::string_view text, bool outside, const std::string& place) {
+  PAWL_TRY(CheckNoNul(text, place));
   ValueBuilder builder(outside);
   if (!WideJson::sax_parse(text, &builder)) return BadFile(place + ": " + builder.problem());
   return builder.Take();

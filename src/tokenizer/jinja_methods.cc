@@ -226,6 +226,22 @@ bool IsUnsafe(const Value& v, const std::string& name) {
   return v.kind == Kind::kDict && std::any_of(kDict.begin(), kDict.end(), named);
 }
 
+// Python's methods of str that the interpreter lacks: an error that names them, where an unknown
+// name would only be undefined.
+bool IsUnsupported(const std::string& name) {
+  constexpr std::array<const char*, 15> kNames = {
+      "encode",      "expandtabs", "format",    "format_map", "isascii",
+      "isdecimal",   "isnumeric",  "maketrans", "rindex",     "isidentifier",
+      "isprintable", "istitle",    "swapcase",  "translate",  "zfill"};
+  return std::any_of(kNames.begin(), kNames.end(), [&](const char* one) { return name == one; });
+}
+
+Value Failing(std::string message) {
+  return Value::Function([message = std::move(message)](const Arguments&) -> Result<Value> {
+    return BadFile(message);
+  });
+}
+
 }  // namespace
 
 std::optional<Value> Method(const Value& v, const std::string& name) {
@@ -235,10 +251,11 @@ std::optional<Value> Method(const Value& v, const std::string& name) {
                                                                    : nullptr;
   if (methods == nullptr) return std::nullopt;
   if (IsUnsafe(v, name)) {
-    const std::string message =
-        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, TypeName(v));
-    return Value::Function(
-        [message](const Arguments&) -> Result<Value> { return BadFile(message); });
+    return Failing(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, TypeName(v)));
+  }
+  if (v.IsString() && IsUnsupported(name)) {
+    return Failing(fmt::format("the method str.{} is not supported in templates", name));
   }
   const auto it = std::find_if(methods->begin(), methods->end(),
                                [&](const Filter& method) { return name == method.name; });

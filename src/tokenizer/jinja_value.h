@@ -16,8 +16,8 @@
 namespace pawl::jinja {
 
 constexpr std::size_t kMaxTextBytes = std::size_t{16} << 20;  // of any string of a template
-constexpr std::size_t kMaxListItems = 1'000'000;
-constexpr int kMaxValueDepth = 100;  // of lists in lists
+constexpr std::size_t kMaxListItems = 200'000;                // a value takes some 200 bytes
+constexpr int kMaxValueDepth = 100;                           // of lists in lists
 
 // Text with one mark a byte: '\1' where it came from outside.
 struct Text {

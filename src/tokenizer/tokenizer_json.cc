@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "base/text.h"
+
 namespace pawl {
 namespace {
 
@@ -174,6 +176,7 @@ class Handler : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Result<TokenizerJson> ReadTokenizerJson(std::string_view text, const std::string& place) {
+  PAWL_TRY(CheckNoNul(text, place));
   TokenizerJson result;
   Handler handler(&result, place);
   if (!Json::sax_parse(text, &handler)) {

@@ -239,5 +239,26 @@ TEST(FindShared, SeesDuplicatesAndLeaksBehindPunctuationAndCase) {
   EXPECT_EQ(shared[1].set_b, "test");
 }
 
+TEST(NormalisedText, KeepsNumbersAndOperatorsApart) {
+  const auto normalised = [](const std::string& text) {
+    Problem p;
+    p.question = text;
+    return NormalisedText(p);
+  };
+  EXPECT_EQ(normalised("What is 3 + 4?"), normalised("what is 3+4"));
+  EXPECT_NE(normalised("What is 3+4?"), normalised("What is 3*4?"));
+  EXPECT_NE(normalised("What is 3-4?"), normalised("What is 3+4?"));
+  EXPECT_NE(normalised("It costs 1.5 dollars"), normalised("It costs 15 dollars"));
+  EXPECT_NE(normalised("It costs 1.5 dollars"), normalised("It costs 1 5 dollars"));
+  EXPECT_EQ(normalised("$1,000, please."), normalised("$1000 please"));
+  EXPECT_EQ(normalised("a well-known 10-year-old"), normalised("A well known 10 year old!"));
+  EXPECT_NE(normalised("7 apples"), normalised("8 apples"));
+  EXPECT_EQ(normalised(""), "");
+  EXPECT_EQ(normalised("?-"), "");
+  Problem chat;
+  chat.messages = {{"user", "What is"}, {"user", "3+4"}};
+  EXPECT_EQ(NormalisedText(chat), normalised("what is 3 + 4"));
+}
+
 }  // namespace
 }  // namespace pawl

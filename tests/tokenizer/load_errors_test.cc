@@ -172,6 +172,10 @@ TEST(LoadErrors, OfJson) {
   };
   EXPECT_EQ(error(""), "x/tokenizer.json: not valid JSON at byte 1");
   EXPECT_EQ(error("[]"), "x/tokenizer.json: not an object, expected a tokenizer");
+  const std::string whole = WriteJson(TinyFile().json);
+  EXPECT_EQ(error(whole), "no error");
+  EXPECT_EQ(error(whole + std::string("\0{", 2)),
+            "x/tokenizer.json: not valid JSON at byte " + std::to_string(whole.size() + 1));
   EXPECT_EQ(error("{\"a\":1,\"a\":2}"), "x/tokenizer.json: key \"a\" occurs twice in one object");
   EXPECT_EQ(error("{\"a\":" + std::string(100, '[')),
             "x/tokenizer.json: nested deeper than 64 levels");
