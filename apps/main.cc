@@ -78,6 +78,7 @@ int Main(int argc, char** argv) {
   AddBench(app, result);
   AddCompare(app, result);
   AddReport(app, result);
+  AddDiagnose(app, result);
   AddGenerate(app, result);
   AddScore(app, result);
   AddTokenize(app, result);

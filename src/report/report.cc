@@ -5,9 +5,10 @@
 #include <cmath>
 
 #include "base/file_system.h"
+#include "diagnose/diagnose.h"
+#include "records/records.h"
 #include "report/curve.h"
 #include "report/html.h"
-#include "report/records.h"
 
 namespace pawl {
 namespace {
@@ -120,6 +121,15 @@ std::string StageSection(const StageRecords& stage) {
   return text;
 }
 
+std::string DiagnosisSection(const RunRecords& r) {
+  std::string text = "\n## Diagnosis\n\n";
+  for (const Finding& f : Diagnose(r)) {
+    text += fmt::format("* {} **{}**. {}{}\n", f.hypothesis, VerdictName(f.verdict), f.reason,
+                        f.to_settle.empty() ? "" : " To settle: " + f.to_settle);
+  }
+  return text;
+}
+
 std::string Markdown(const RunRecords& r) {
   std::string text = "# Report of " + r.folder.filename().string() + "\n\n";
   if (r.summary.is_object()) {
@@ -136,6 +146,7 @@ std::string Markdown(const RunRecords& r) {
         "behind.\n";
   }
   for (const StageRecords& stage : r.stages) text += StageSection(stage);
+  text += DiagnosisSection(r);
   if (r.environment.is_object()) {
     const Json& e = r.environment;
     text +=

@@ -51,7 +51,7 @@ def jsonl(*objects):
 @check
 def help_of_every_verb_has_an_example():
     out, _ = run("--help")
-    verbs = ["run", "bench", "compare", "report", "generate", "score", "tokenize", "grade", "export", "data",
+    verbs = ["run", "bench", "compare", "report", "diagnose", "generate", "score", "tokenize", "grade", "export", "data",
              "speed", "doctor", "debug"]
     for verb in verbs:
         assert verb in out, verb
@@ -389,6 +389,17 @@ def a_run_leaves_what_the_contract_names():
     assert (again / "stages/basic/rollouts.jsonl").read_bytes() == (folder / "stages/basic/rollouts.jsonl").read_bytes()
     assert (again / "final_model/model.safetensors").read_bytes() == (folder / "final_model/model.safetensors").read_bytes()
     run("report", folder)
+    out, _ = run("diagnose", folder, "--json")
+    document = json.loads(out)
+    findings = document["findings"]
+    assert len(findings) >= 8 and "NaN" not in out and "nan" not in out, out
+    for finding in findings:
+        assert finding["verdict"] in ("supported", "not supported", "cannot be told"), finding
+        assert finding["reason"] and finding["rule"], finding
+        assert (finding["to_settle"] is not None) == (finding["verdict"] == "cannot be told"), finding
+        assert all(m["source"] for m in finding["measurements"]), finding
+    assert document["answers"]["base"]["equations"]["total"] >= 0
+    run("diagnose", TEMP / "no-run", code=2)
 
 
 @check
