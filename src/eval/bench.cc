@@ -1,7 +1,6 @@
 #include "eval/bench.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
@@ -117,12 +116,6 @@ Json SummaryJson(const Evaluation& evaluation, const EvaluateSettings& settings,
 }
 
 }  // namespace
-
-std::size_t PeakResidentBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
-}
 
 Json ProblemRecordJson(const ProblemRecord& record) {
   Json samples = Json::array();

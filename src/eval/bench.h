@@ -57,6 +57,4 @@ Result<std::optional<Json>> RunBench(const Policy& policy, const Tokenizer& toke
                                      const BenchSettings& settings, BenchFacts facts,
                                      const Compute& compute, const EvaluateHooks& hooks);
 
-std::size_t PeakResidentBytes();
-
 }  // namespace pawl

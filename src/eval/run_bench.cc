@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "base/file_system.h"
+#include "base/process.h"
 #include "base/sha256.h"
 #include "eval/bench.h"
 #include "eval/partial.h"

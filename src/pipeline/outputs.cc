@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/file_system.h"
+#include "base/process.h"
 #include "base/sha256.h"
 #include "base/version.h"
 #include "eval/bench.h"

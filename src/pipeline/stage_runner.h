@@ -47,7 +47,7 @@ class StageRunner {
   void BeginAttempt();
   Result<StepOutcome> Step(Trainer& trainer, std::uint64_t& next_document);
   Result<StepOutcome> GrpoStep(Trainer& trainer);
-  Status Record(const StepOutcome& outcome, double seconds);
+  Status Record(const StepOutcome& outcome, double seconds, double cpu_seconds);
   // Back to the healthy state with half the learning rate.
   Status Undo();
   void MarkHealthy();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/process.h"
 #include "pipeline/documents.h"
 #include "pipeline/stage_runner.h"
 
@@ -46,7 +47,7 @@ Result<StageEnd> StageRunner::Train() {
     }
     if (clock_.TimeUp(step_seconds_ + Reserve())) return StageEnd::kTimeUp;
 
-    const double step_start = SteadySeconds();
+    const double step_start = SteadySeconds(), cpu_start = ProcessCpuSeconds();
     std::uint64_t next_document = p_.next_document;
     PAWL_ASSIGN(const StepOutcome outcome, Step(*trainer, next_document));
     if (outcome.cancelled) return Stop();
@@ -61,7 +62,7 @@ Result<StageEnd> StageRunner::Train() {
     ++done;
     const double seconds = SteadySeconds() - step_start;
     step_seconds_ = std::max(step_seconds_, seconds);
-    PAWL_TRY(Record(outcome, seconds));
+    PAWL_TRY(Record(outcome, seconds, ProcessCpuSeconds() - cpu_start));
     const bool sft = stage_.method == "sft";
     const double per_step = (SteadySeconds() - begun) / done;
     progress_.Update({stage_.name, p_.step, total_, sft ? -1 : outcome.mean_reward,
@@ -165,7 +166,7 @@ Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
 }
 
 // The finished step's lines; p_.step counts it already.
-Status StageRunner::Record(const StepOutcome& outcome, double seconds) {
+Status StageRunner::Record(const StepOutcome& outcome, double seconds, double cpu_seconds) {
   p_.new_tokens += static_cast<double>(outcome.new_tokens);
   p_.trained_tokens += static_cast<double>(outcome.trained_tokens);
   Json line{{"step", p_.step}, {"attempt", p_.attempt}};
@@ -173,6 +174,10 @@ Status StageRunner::Record(const StepOutcome& outcome, double seconds) {
   line["rollout_seconds"] = outcome.rollout_seconds;
   line["train_seconds"] = outcome.train_seconds;
   line["seconds"] = seconds;
+  line["cpu_seconds"] = cpu_seconds;
+  line["resident_bytes"] = ResidentBytes();
+  line["peak_rss_bytes"] = PeakResidentBytes();
+  line["run_seconds"] = clock_.Elapsed();
   PAWL_TRY(files_.Metrics(WriteJson(line)));
   for (const Json& rollout : outcome.rollouts) PAWL_TRY(files_.Rollout(WriteJson(rollout)));
   return files_.Log(stage_.method == "sft"

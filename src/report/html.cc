@@ -1,49 +1,96 @@
-#include "report/html.h"
-
+// Documents as HTML.
 #include <fmt/format.h>
 
-#include <sstream>
-#include <vector>
+#include <utility>
+
+#include "report/document.h"
+#include "report/style.h"
 
 namespace pawl {
 namespace {
 
-constexpr const char* kStyle =
-    R"(:root{color-scheme:light dark;--ink:#1c1c1e;--paper:#fdfdfb;--line:#d8d8d2;--soft:#f1f1ec;--mark:#1f6f8b}
-@media (prefers-color-scheme:dark){:root{--ink:#e8e8e3;--paper:#16181a;--line:#3a3d40;--soft:#202326;--mark:#6fc3df}}
-body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 4rem;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2rem;border-bottom:1px solid var(--line)}h3{font-size:1.05rem}
-table{border-collapse:collapse;display:block;overflow-x:auto;margin:1rem 0}
-th,td{padding:.35rem .7rem;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}th{background:var(--soft)}
-.curves{display:flex;flex-wrap:wrap;gap:1rem;margin:1rem 0}.curves figure{margin:0}
-svg text{fill:var(--ink);font:11px system-ui,sans-serif}svg .axis{stroke:var(--line)}svg .curve{stroke:var(--mark);fill:none;stroke-width:1.6}
-)";
-
 std::string Inline(std::string_view text) {
-  std::string out = EscapeHtml(text);
-  bool open = false;
-  for (std::size_t at; (at = out.find("**")) != std::string::npos; open = !open) {
-    out.replace(at, 2, open ? "</strong>" : "<strong>");
+  std::string out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t mark = std::min(text.find_first_of("\x01\x02", begin), text.size());
+    out += EscapeHtml(text.substr(begin, mark - begin));
+    if (mark < text.size()) out += text[mark] == '\x01' ? "<strong>" : "</strong>";
+    begin = mark + 1;
   }
   return out;
 }
 
-std::vector<std::string> Cells(const std::string& row) {
-  std::vector<std::string> cells;
-  std::istringstream stream(row.substr(1));
-  for (std::string cell; std::getline(stream, cell, '|');) {
-    const std::size_t begin = cell.find_first_not_of(' ');
-    if (begin == std::string::npos) continue;
-    cells.push_back(cell.substr(begin, cell.find_last_not_of(' ') - begin + 1));
+// Verdicts and decisions in their colour; the word says the same.
+std::string VerdictHtml(const std::string& cell) {
+  constexpr std::pair<const char*, const char*> kColours[] = {
+      {"accept", "good"},         {"rollback", "bad"},  {"hold", "open"}, {"skipped", "open"},
+      {"cannot be told", "open"}, {"supported", "bad"}, {"yes", "good"},  {"no", "bad"},
+      {"not supported", "good"}};
+  for (const auto& [word, colour] : kColours) {
+    if (cell == word || cell == Strong(word)) {
+      return fmt::format("<span class=\"{}\">{}</span>", colour, Inline(cell));
+    }
   }
-  return cells;
+  return Inline(cell);
 }
 
-std::string Row(const std::string& line, const char* tag) {
-  std::string html = "<tr>";
-  for (const std::string& cell : Cells(line))
-    html += fmt::format("<{0}>{1}</{0}>", tag, Inline(cell));
-  return html + "</tr>\n";
+std::string TableHtml(const std::vector<std::vector<std::string>>& rows) {
+  std::string html = "<div class=\"scroll\" tabindex=\"0\"><table>\n";
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    html += r == 0 ? "<thead><tr>" : "<tr>";
+    for (const std::string& cell : rows[r]) {
+      // Short cells keep their line; long ones wrap.
+      const char* open = cell.size() > 30 ? "<td class=\"wide\">" : "<td>";
+      html += r == 0 ? "<th scope=\"col\">" + Inline(cell) + "</th>"
+                     : open + VerdictHtml(cell) + "</td>";
+    }
+    html += r == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+void Render(const std::vector<Block>& blocks, int& section, std::string& html) {
+  for (const Block& block : blocks) {
+    switch (block.kind) {
+      case Block::Kind::kHeading:
+        html += block.level == 2
+                    ? fmt::format("<h2 id=\"s{}\">{}</h2>\n", ++section, Inline(block.text))
+                    : fmt::format("<h{0}>{1}</h{0}>\n", block.level, Inline(block.text));
+        break;
+      case Block::Kind::kParagraph:
+        html += "<p>" + Inline(block.text) + "</p>\n";
+        break;
+      case Block::Kind::kNote:
+        html += "<p class=\"note\" role=\"note\">" + Inline(block.text) + "</p>\n";
+        break;
+      case Block::Kind::kList:
+        html += "<ul>\n";
+        for (const std::string& item : block.items) html += "<li>" + Inline(item) + "</li>\n";
+        html += "</ul>\n";
+        break;
+      case Block::Kind::kTable:
+        html += TableHtml(block.rows);
+        break;
+      case Block::Kind::kFigures:
+        html += "<div class=\"figures\">\n";
+        for (const auto& figure : block.figures) html += "<figure>" + figure.svg + "</figure>\n";
+        html += "</div>\n";
+        break;
+      case Block::Kind::kTexts:
+        html += "<div class=\"texts\">\n";
+        for (const auto& text : block.texts) {
+          html += fmt::format("<div><h4>{}</h4><pre>{}</pre></div>\n", Inline(text.title),
+                              EscapeHtml(text.text));
+        }
+        html += "</div>\n";
+        break;
+      case Block::Kind::kFolded:
+        html += "<details><summary>" + Inline(block.text) + "</summary>\n";
+        Render(block.blocks, section, html);
+        html += "</details>\n";
+        break;
+    }
+  }
 }
 
 }  // namespace
@@ -68,57 +115,30 @@ std::string EscapeHtml(std::string_view text) {
         out += "&#39;";
         break;
       default:
-        out += c;
+        if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') {
+          out += "\uFFFD";
+        } else {
+          out += c;
+        }
     }
   }
   return out;
 }
 
-std::string HtmlFromMarkdown(std::string_view markdown) {
-  std::string html, list;
-  std::istringstream stream{std::string(markdown)};
-  enum class In { kText, kList, kTable } in = In::kText;
-  const auto leave = [&] {
-    if (in == In::kList) html += "</ul>\n";
-    if (in == In::kTable) html += "</table>\n";
-    in = In::kText;
-  };
-  for (std::string line; std::getline(stream, line);) {
-    if (line.rfind("|---", 0) == 0) continue;
-    if (!line.empty() && line[0] == '|') {
-      const bool head = in != In::kTable;
-      if (head) {
-        leave();
-        html += "<table>\n";
-        in = In::kTable;
-      }
-      html += Row(line, head ? "th" : "td");
-    } else if (line.rfind("* ", 0) == 0) {
-      if (in != In::kList) {
-        leave();
-        html += "<ul>\n";
-        in = In::kList;
-      }
-      html += "<li>" + Inline(line.substr(2)) + "</li>\n";
-    } else {
-      leave();
-      const std::size_t level = line.find_first_not_of('#');
-      if (level != std::string::npos && level > 0 && level <= 4 && line[level] == ' ') {
-        html += fmt::format("<h{0}>{1}</h{0}>\n", level, Inline(line.substr(level + 1)));
-      } else if (!line.empty()) {
-        html += "<p>" + Inline(line) + "</p>\n";
-      }
-    }
+std::string HtmlOf(const Document& document, const std::string& title) {
+  std::string body, contents;
+  int section = 0;
+  Render(document.blocks(), section, body);
+  section = 0;
+  for (const Block& block : document.blocks()) {
+    if (block.kind != Block::Kind::kHeading || block.level != 2) continue;
+    contents += fmt::format("<a href=\"#s{}\">{}</a>\n", ++section, Inline(block.text));
   }
-  leave();
-  return html;
-}
-
-std::string HtmlPage(const std::string& title, const std::string& body) {
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><title>" +
-         EscapeHtml(title) + "</title><style>" + kStyle + "</style></head>\n<body>\n" + body +
-         "</body></html>\n";
+         EscapeHtml(title) + "</title><style>" + kReportStyle + "</style></head>\n<body>\n" +
+         "<nav aria-label=\"Contents\">\n" + contents + "</nav>\n<main>\n" + body +
+         "</main>\n</body></html>\n";
 }
 
 }  // namespace pawl

@@ -122,7 +122,9 @@ inline std::string TimelessMetrics(const std::filesystem::path& file) {
   const Status read =
       ForEachLine(ReadText(file), [&](std::string_view line, std::size_t) -> Status {
         PAWL_ASSIGN(Json json, ParseJson(line, file.string()));
-        for (const char* key : {"seconds", "rollout_seconds", "train_seconds"}) json.erase(key);
+        for (const char* key : {"seconds", "rollout_seconds", "train_seconds", "cpu_seconds",
+                                "resident_bytes", "peak_rss_bytes", "run_seconds"})
+          json.erase(key);
         out += WriteJson(json) + "\n";
         return {};
       });
