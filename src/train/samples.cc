@@ -24,17 +24,24 @@ Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& setti
   PAWL_ASSIGN(auto results, Generate(state.policy(), compute, requests, sampling, options, &stats));
   batch.new_tokens = stats.new_tokens;
   if (batch.stopped) return batch;
-  for (std::size_t t = 0; t < results.size(); ++t) {
-    for (Completion& completion : results[t]) {
+  batch.samples = GradeAll(settings, grader, std::move(results));
+  return batch;
+}
+
+std::vector<Sample> GradeAll(const StageSettings& settings, const Grader& grader,
+                             std::vector<std::vector<Completion>> completions) {
+  std::vector<Sample> samples;
+  for (std::size_t t = 0; t < completions.size(); ++t) {
+    for (Completion& completion : completions[t]) {
       Sample sample;
       sample.task = t;
       sample.graded = grader(t, completion);
       sample.completion = std::move(completion);
       sample.masked = settings.loss.mask_truncated_completions && sample.truncated();
-      batch.samples.push_back(std::move(sample));
+      samples.push_back(std::move(sample));
     }
   }
-  return batch;
+  return samples;
 }
 
 NamedNumbers AssignAdvantages(const StageSettings& settings, const RewardNames& rewards,

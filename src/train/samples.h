@@ -34,6 +34,10 @@ Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& setti
                              std::span<const PromptTask> tasks, const Grader& grader,
                              const std::function<bool()>& cancelled);
 
+// Completions graded, task by task.
+std::vector<Sample> GradeAll(const StageSettings& settings, const Grader& grader,
+                             std::vector<std::vector<Completion>> completions);
+
 // Sets the advantages; returns the metrics of the batch.
 NamedNumbers AssignAdvantages(const StageSettings& settings, const RewardNames& rewards,
                               std::span<Sample> samples);

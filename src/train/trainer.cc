@@ -83,6 +83,9 @@ struct Trainer::Impl {
   Status Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
                    std::span<const std::size_t> kept, int step, StepOutcome& outcome);
   LossOutput LossOf(std::span<Sample*> batch, const LossScale& scale);
+  // Everything behind the rollout.
+  Status Train(std::span<const PromptTask> tasks, std::vector<Sample>& samples, int step,
+               const Policy* reference, StepOutcome& outcome);
 };
 
 std::vector<GroupTask> Trainer::Impl::Groups(std::span<const PromptTask> tasks,
@@ -200,11 +203,37 @@ Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int ste
   outcome.rollout_seconds = Now() - start;
   outcome.new_tokens = batch.new_tokens;
   if (batch.stopped) return outcome;
-  std::vector<Sample>& samples = batch.samples;
-  for (const auto& [name, value] : AssignAdvantages(impl.settings, impl.rewards, samples)) {
+  PAWL_TRY(impl.Train(tasks, batch.samples, step, reference, outcome));
+  return outcome;
+}
+
+Result<StepOutcome> Trainer::GrpoStepOn(std::span<const PromptTask> tasks,
+                                        std::vector<std::vector<Completion>> completions, int step,
+                                        const Grader& grader, const Policy* reference) {
+  Impl& impl = *impl_;
+  PAWL_CHECK(completions.size() == tasks.size());
+  StepOutcome outcome;
+  std::vector<std::size_t> unscored;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    PAWL_CHECK(completions[t].size() == static_cast<std::size_t>(impl.settings.num_generations));
+    if (completions[t][0].log_probs.empty()) unscored.push_back(t);
+    for (const Completion& completion : completions[t]) outcome.new_tokens += completion.ids.size();
+  }
+  std::vector<Sample> samples = GradeAll(impl.settings, grader, std::move(completions));
+  impl.Score(impl.state.policy(), tasks, samples, unscored, &Sample::log_probs);
+  for (Sample& sample : samples) {
+    if (sample.completion.log_probs.empty()) sample.completion.log_probs = sample.log_probs;
+  }
+  PAWL_TRY(impl.Train(tasks, samples, step, reference, outcome));
+  return outcome;
+}
+
+Status Trainer::Impl::Train(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
+                            int step, const Policy* reference, StepOutcome& outcome) {
+  for (const auto& [name, value] : AssignAdvantages(settings, rewards, samples)) {
     outcome.metrics[name] = value;
   }
-  const auto size = static_cast<std::size_t>(impl.settings.num_generations);
+  const auto size = static_cast<std::size_t>(settings.num_generations);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const Sample& sample = samples[i];
     outcome.rollouts.push_back(RolloutJson(tasks[sample.task], i % size, sample, step));
@@ -214,24 +243,23 @@ Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int ste
   outcome.mean_reward = outcome.metrics["reward"].get<double>();
   outcome.accuracy = Mean(outcome.pass_rates);
   outcome.metrics["accuracy"] = outcome.accuracy;
-  const auto kept = TasksWithSignal(impl.settings, samples, tasks.size());
+  const auto kept = TasksWithSignal(settings, samples, tasks.size());
   outcome.metrics["groups_skipped"] = tasks.size() - kept.size();
   const double train_start = Now();
   if (!kept.empty()) {
     for (Sample& sample : samples) sample.log_probs = sample.completion.log_probs;
-    if (impl.settings.loss.beta > 0) {
+    if (settings.loss.beta > 0) {
       PAWL_CHECK(reference != nullptr);
       std::vector<std::size_t> all(tasks.size());
       for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
-      impl.Score(*reference, tasks, samples, all, &Sample::reference);
+      Score(*reference, tasks, samples, all, &Sample::reference);
     }
     double worst = 0, entropy = 0, tokens = 0;
-    for (int iteration = 0; iteration < impl.settings.num_iterations && outcome.healthy;
-         ++iteration) {
+    for (int iteration = 0; iteration < settings.num_iterations && outcome.healthy; ++iteration) {
       // The sampler's log-probabilities are the trainer's until the first update.
-      if (iteration > 0) impl.Score(impl.state.policy(), tasks, samples, kept, &Sample::log_probs);
-      PAWL_TRY(impl.Iteration(tasks, samples, kept, step * impl.settings.num_iterations + iteration,
-                              outcome));
+      if (iteration > 0) Score(state.policy(), tasks, samples, kept, &Sample::log_probs);
+      PAWL_TRY(
+          Iteration(tasks, samples, kept, step * settings.num_iterations + iteration, outcome));
       if (iteration > 0) continue;
       for (const Sample& sample : samples) {
         if (!std::binary_search(kept.begin(), kept.end(), sample.task)) continue;
@@ -250,7 +278,7 @@ Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int ste
   }
   outcome.train_seconds = Now() - train_start;
   outcome.metrics["num_tokens"] = outcome.new_tokens;
-  return outcome;
+  return {};
 }
 
 Result<StepOutcome> Trainer::SftStep(std::span<const SftDocument> documents, int step) {

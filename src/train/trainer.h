@@ -69,6 +69,12 @@ class Trainer {
   // measured against; null when beta is 0.  cancelled is polled every decode step.
   Result<StepOutcome> GrpoStep(std::span<const PromptTask> tasks, int step, const Grader& grader,
                                const Policy* reference, const std::function<bool()>& cancelled);
+  // The same step on completions made beforehand, num_generations a task: completions[task][i].
+  // Those without log_probs count as the policy's own; it scores them first.  Ids must lie in the
+  // vocabulary.
+  Result<StepOutcome> GrpoStepOn(std::span<const PromptTask> tasks,
+                                 std::vector<std::vector<Completion>> completions, int step,
+                                 const Grader& grader, const Policy* reference);
   Result<StepOutcome> SftStep(std::span<const SftDocument> documents, int step);
 
  private:
