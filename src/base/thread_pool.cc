@@ -148,16 +148,23 @@ int AvailableCpus() {
   return std::max(1, std::min(allowed, CgroupCpus()));
 }
 
-// One task at a time: Run publishes it by raising `epoch`; the last worker that finishes wakes the
-// caller through `running`.
+// One task at a time: Run publishes it by raising `epoch`; the last part that finishes wakes the
+// caller through `running`.  A part belongs to whoever claims it first: its worker, or the caller
+// once its own part is done, so that a worker which sleeps or waits for its CPU delays nobody.
 struct ThreadPool::State {
   std::vector<std::thread> workers;
   std::vector<int> allowed, pinned;  // CPUs of the process; of the caller and each worker, or empty
   std::chrono::steady_clock::time_point last_move;
   bool spin = true;
-  void (*task)(void*, int) = nullptr;  // null: stop
+  std::atomic<bool> stop{false};
+  void (*task)(void*, int) = nullptr;
   void* context = nullptr;
   alignas(64) std::atomic<std::uint32_t> epoch{0};
+  // Per worker: the epoch of the last task whose part was claimed.
+  struct alignas(64) Claim {
+    std::atomic<std::uint32_t> epoch{0};
+  };
+  std::vector<Claim> claims;
   alignas(64) std::atomic<std::uint32_t> running{0};
   alignas(64) std::atomic<std::uint32_t> sleepers{0};
   std::atomic<std::uint32_t> caller_sleeps{0};
@@ -171,11 +178,20 @@ struct ThreadPool::State {
         while (epoch.load() == seen) FutexWait(epoch, seen);
         sleepers.fetch_sub(1);
       }
-      ++seen;
-      if (task == nullptr) return;
+      // Tasks whose parts were all done by the caller may have come and gone meanwhile.
+      seen = epoch.load(std::memory_order_acquire);
+      if (stop.load()) return;
+      if (!Claimed(thread, seen)) continue;
       task(context, thread);
       if (running.fetch_sub(1) == 1 && caller_sleeps.load() != 0) FutexWake(running);
     }
+  }
+
+  // True for the first that asks for this thread's part of the task numbered `number`; a successful
+  // claim also keeps the task alive, because the caller waits for it.
+  bool Claimed(int thread, std::uint32_t number) {
+    std::uint32_t before = number - 1;
+    return claims[static_cast<std::size_t>(thread)].epoch.compare_exchange_strong(before, number);
   }
 
   // A caller that the scheduler put on a worker's CPU goes back to its own, and is free again at
@@ -208,6 +224,7 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   PAWL_CHECK(threads >= 1);
   if (threads == 1) return;
+  state_->claims = std::vector<State::Claim>(static_cast<std::size_t>(threads));
   const std::vector<int> allowed = AllowedCpus();
   const auto count = static_cast<std::size_t>(threads);
   // Spinning threads that outnumber CPUs take turns of whole scheduler slices: sleep at once then.
@@ -236,7 +253,7 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
 
 ThreadPool::~ThreadPool() {
   if (state_->workers.empty()) return;
-  state_->task = nullptr;
+  state_->stop = true;
   state_->Publish();
   for (std::thread& worker : state_->workers) worker.join();
 }
@@ -253,7 +270,14 @@ void ThreadPool::RunErased(void (*task)(void*, int), void* context) {
     state.Publish();
   }
   task(context, 0);
-  if (!state.workers.empty()) state.AwaitWorkers();
+  if (state.workers.empty()) return;
+  const std::uint32_t number = state.epoch.load();
+  for (int thread = 1; thread <= static_cast<int>(state.workers.size()); ++thread) {
+    if (!state.Claimed(thread, number)) continue;
+    task(context, thread);
+    state.running.fetch_sub(1);
+  }
+  state.AwaitWorkers();
 }
 
 }  // namespace pawl

@@ -29,7 +29,9 @@ class ThreadPool {
 
   int size() const;
 
-  // Calls task(thread) once on every thread and returns when all have finished.
+  // Calls task(thread) once for every thread number and returns when all have finished.  The caller
+  // does number 0, then those that no worker has begun: a task must not wait for another's
+  // progress.
   template <class Task>
   void Run(Task&& task) {
     RunErased([](void* context,

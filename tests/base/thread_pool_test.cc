@@ -95,6 +95,41 @@ TEST(ThreadPool, DoesNotStallWithMoreThreadsThanCpus) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
+// A part that no worker has begun goes to the caller: here no worker can begin, because they all
+// share the caller's CPU and the caller never sleeps.
+TEST(ThreadPool, TheCallerDoesWhatNoWorkerHasBegun) {
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<std::size_t>(sched_getcpu()), &one);
+  if (sched_setaffinity(0, sizeof one, &one) != 0) GTEST_SKIP() << "the affinity cannot be changed";
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> by_caller{0}, calls{0};
+  {
+    ThreadPool pool(4);
+    for (int round = 0; round < 200; ++round) {
+      pool.Run([&](int) {
+        ++calls;
+        if (std::this_thread::get_id() == caller) ++by_caller;
+      });
+    }
+  }
+  sched_setaffinity(0, sizeof before, &before);
+  EXPECT_EQ(calls.load(), 200 * 4);
+  EXPECT_GT(by_caller.load(), 200);  // more than its own parts
+}
+
+// Workers that lag behind several tasks done without them must neither repeat nor miss a part.
+TEST(ThreadPool, RunsEachPartOnceWhenWorkersLagBehind) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 20000; ++round) {
+    int calls[3] = {0, 0, 0};
+    pool.Run([&](int thread) { ++calls[thread]; });
+    ASSERT_TRUE(calls[0] == 1 && calls[1] == 1 && calls[2] == 1) << round;
+    if (round % 1000 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+}
+
 TEST(AvailableCpus, LiesBetweenOneAndTheAffinityMask) {
   cpu_set_t set;
   ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
