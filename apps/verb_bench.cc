@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "apps/lines.h"
+#include "apps/output_path.h"
 #include "apps/policy.h"
 #include "apps/verbs.h"
 #include "base/file_system.h"
@@ -62,6 +63,7 @@ Status Bench(const Flags& flags) {
   if (flags.greedy && settings.evaluate.samples > 1) {
     return Usage("--greedy with --samples: greedy answers are all alike; give one of them");
   }
+  if (!flags.out.empty()) PAWL_TRY(CheckOutputFile("--out", flags.out));
   PAWL_ASSIGN(const auto problems, ReadProblems(flags.data));
   PAWL_ASSIGN(const auto loaded, LoadPolicy(flags.policy, TokenizerNeed::kRequired));
   if (loaded->tokenizer->eos() && loaded->tokenizer->eos()->id) {

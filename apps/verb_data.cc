@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "apps/lines.h"
+#include "apps/output_path.h"
 #include "apps/verbs.h"
 #include "data/check.h"
 #include "data/generator.h"
@@ -33,6 +34,7 @@ Result<Split> ParseSplit(const std::string& name) {
 
 Status Make(const Flags& flags) {
   PAWL_ASSIGN(const Split split, ParseSplit(flags.split));
+  PAWL_TRY(CheckOutputFile("--out", flags.out));
   PAWL_ASSIGN(const auto problems, GenerateProblems(flags.level, flags.count, flags.seed, split));
   PAWL_TRY(WriteProblems(problems, flags.out));
   if (flags.json)
@@ -44,6 +46,7 @@ Status Make(const Flags& flags) {
 Status SplitFile(const Flags& flags) {
   if (flags.by != "steps")
     return Usage(fmt::format("--by: unknown \"{}\", known: steps", flags.by));
+  PAWL_TRY(CheckOutputFolder("--out", flags.out));
   PAWL_ASSIGN(const auto problems, ReadProblems(flags.file));
   std::array<std::vector<Problem>, 3> levels;
   for (Problem problem : problems) {

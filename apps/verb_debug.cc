@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/lines.h"
+#include "apps/output_path.h"
 #include "apps/policy.h"
 #include "apps/verbs.h"
 #include "checkpoint/safetensors.h"
@@ -95,7 +96,10 @@ void AddModelDebug(CLI::App& debug, const char* name, const char* description,
   verb->add_option("--input", flags->input, "JSON Lines with ids (and mask for gradients)")
       ->required();
   verb->add_option("--output", flags->output, "safetensors file to write")->required();
-  verb->callback([flags, run, &result] { result.status = run(*flags); });
+  verb->callback([flags, run, &result] {
+    result.status = CheckOutputFile("--output", flags->output);
+    if (result.status) result.status = run(*flags);
+  });
 }
 
 void AddFolderDebug(CLI::App& debug, const char* name, const char* description,
@@ -107,7 +111,10 @@ void AddFolderDebug(CLI::App& debug, const char* name, const char* description,
               fmt::format("pawl debug {} cases/ --output out.safetensors", name).c_str());
   verb->add_option("DIR", flags->folder, "folder with the cases")->required();
   verb->add_option("--output", flags->output, "safetensors file to write")->required();
-  verb->callback([flags, run, &result] { result.status = run(flags->folder, flags->output); });
+  verb->callback([flags, run, &result] {
+    result.status = CheckOutputFile("--output", flags->output);
+    if (result.status) result.status = run(flags->folder, flags->output);
+  });
 }
 
 void AddLineDebug(CLI::App& debug, const char* name, const char* description, const char* example,

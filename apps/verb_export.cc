@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "apps/output_path.h"
 #include "apps/policy.h"
 #include "apps/verbs.h"
 
@@ -50,6 +51,7 @@ Status Run(const Flags& flags) {
   if (fs::exists(flags.out, failed) && !fs::is_empty(flags.out, failed)) {
     return Usage(fmt::format("--out {}: exists and is not empty; choose a new folder", flags.out));
   }
+  PAWL_TRY(CheckOutputFolder("--out", flags.out));
   PolicyFlags policy = flags.policy;
   // Merged weights are rounded once, from float32.
   policy.precision = flags.format == "safetensors" ? "f32" : "";

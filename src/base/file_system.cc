@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/replace_file.h"
+
 namespace pawl {
 namespace {
 
@@ -100,7 +102,8 @@ Status OutputFile::Finish() {
   const int file = std::exchange(file_, -1);
   const int synced = Files().Sync(file);
   const int closed = Files().Close(file);
-  if (synced < 0) return Failed(path_, "synced", synced);
+  // EINVAL: a device or pipe, which has nothing to sync.
+  if (synced < 0 && synced != -EINVAL) return Failed(path_, "synced", synced);
   if (closed < 0) return Failed(path_, "closed", closed);
   return {};
 }
@@ -123,18 +126,11 @@ Status CommitFile(const std::filesystem::path& temporary, const std::filesystem:
 }
 
 Status WriteFileAtomic(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  const auto write = [&]() -> Status {
-    PAWL_ASSIGN(OutputFile file, OutputFile::Create(temporary));
+  return ReplaceFile(path, [&](const std::filesystem::path& target) -> Status {
+    PAWL_ASSIGN(OutputFile file, OutputFile::Create(target));
     PAWL_TRY(file.Write(bytes));
     return file.Finish();
-  };
-  if (Status status = write(); !status) {
-    Files().Remove(temporary);
-    return status;
-  }
-  return CommitFile(temporary, path);
+  });
 }
 
 Status MakeDirectories(const std::filesystem::path& path) {

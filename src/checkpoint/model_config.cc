@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 
 namespace pawl {
@@ -249,6 +250,7 @@ Result<ModelConfig> ParseModelConfig(const std::string& text, const std::string&
 
 Result<ModelConfig> LoadModelConfig(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "config.json";
+  PAWL_TRY(NeedsFile(folder, "config.json"));
   PAWL_ASSIGN(const std::string text, ReadFile(file, std::size_t{16} << 20));
   return ParseModelConfig(text, file.string());
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/file.h"
@@ -36,6 +37,11 @@ Result<std::map<std::string, std::set<std::string>>> ReadIndex(const fs::path& f
 bool Ignored(const std::string& name, const ModelConfig& config) {
   return name.ends_with("rotary_emb.inv_freq") ||
          (config.tie_word_embeddings && name == "lm_head.weight");
+}
+
+// The one file with the tensors, or the folder of several.
+std::string Name(const TensorStore& store) {
+  return (store.files().size() == 1 ? store.files()[0].path() : store.folder()).string();
 }
 
 }  // namespace
@@ -95,6 +101,9 @@ TensorStore::Entry TensorStore::Find(const std::string& name) const {
 Status ValidateTensors(const TensorStore& store, const ModelConfig& config) {
   std::vector<std::string> problems;
   std::set<std::string> expected;
+  // Of 16-bit types a model has one: a tensor of the other would be read as quite other numbers.
+  // The first of them says which.
+  std::optional<DType> half;
   for (const ExpectedTensor& tensor : ExpectedTensors(config)) {
     expected.insert(tensor.name);
     const TensorStore::Entry entry = store.Find(tensor.name);
@@ -108,6 +117,12 @@ Status ValidateTensors(const TensorStore& store, const ModelConfig& config) {
                entry.tensor->dtype != DType::kBF16) {
       problems.push_back(fmt::format("tensor '{}' is {}, supported are F32, F16 and BF16",
                                      tensor.name, DTypeName(entry.tensor->dtype)));
+    } else if (entry.tensor->dtype != DType::kF32) {
+      if (!half) half = entry.tensor->dtype;
+      if (*half != entry.tensor->dtype) {
+        problems.push_back(fmt::format("tensor '{}' is {}, tensors before it are {}", tensor.name,
+                                       DTypeName(entry.tensor->dtype), DTypeName(*half)));
+      }
     }
   }
   for (const SafetensorsFile& file : store.files()) {
@@ -119,7 +134,7 @@ Status ValidateTensors(const TensorStore& store, const ModelConfig& config) {
     }
   }
   if (problems.empty()) return {};
-  std::string text = store.folder().string() + ": ";
+  std::string text = Name(store) + ": ";
   for (std::size_t i = 0; i < std::min<std::size_t>(problems.size(), 10); ++i) {
     text += (i > 0 ? "; " : "") + problems[i];
   }

@@ -32,9 +32,9 @@ class TensorStore {
   std::map<std::string, std::pair<std::size_t, std::size_t>> places_;  // file, tensor
 };
 
-// Every tensor of the config is there with its shape and a dtype of F32, F16 or BF16, and nothing
-// else is. Every problem is named, up to ten.  A tied model's extra lm_head.weight and
-// rotary_emb.inv_freq buffers are ignored.
+// Every tensor of the config is there with its shape and a dtype of F32, F16 or BF16 (F16 and BF16
+// not in one model), and nothing else is. Every problem is named, up to ten.  A tied model's extra
+// lm_head.weight and rotary_emb.inv_freq buffers are ignored.
 Status ValidateTensors(const TensorStore& store, const ModelConfig& config);
 
 }  // namespace pawl

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/replace_file.h"
 #include "checkpoint/safetensors.h"
 
 namespace pawl {
@@ -64,25 +65,18 @@ Status SafetensorsWriter::Finish() {
 }
 
 Status WriteSafetensors(const std::filesystem::path& path, std::vector<FloatTensor> tensors) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
   std::vector<TensorSpec> specs;
   for (const FloatTensor& tensor : tensors)
     specs.push_back({tensor.name, DType::kF32, tensor.shape});
-  const auto write = [&]() -> Status {
-    PAWL_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::Create(temporary, std::move(specs)));
+  return ReplaceFile(path, [&](const std::filesystem::path& target) -> Status {
+    PAWL_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::Create(target, std::move(specs)));
     for (const TensorSpec& spec : writer.order()) {
       const auto tensor = std::find_if(tensors.begin(), tensors.end(),
                                        [&](const FloatTensor& t) { return t.name == spec.name; });
       PAWL_TRY(writer.Append(std::as_bytes(std::span<const float>(tensor->values))));
     }
     return writer.Finish();
-  };
-  if (Status status = write(); !status) {
-    Files().Remove(temporary);
-    return status;
-  }
-  return CommitFile(temporary, path);
+  });
 }
 
 }  // namespace pawl

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/file_system.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "model/adapter.h"
@@ -76,6 +77,7 @@ Result<std::vector<std::string>> ReadTargets(const Json& json, const std::string
 
 Result<LoraConfig> ReadLoraConfig(const std::filesystem::path& folder) {
   const std::string place = (folder / kConfigFile).string();
+  PAWL_TRY(NeedsFile(folder, kConfigFile));
   PAWL_ASSIGN(const std::string text, ReadFile(folder / kConfigFile));
   PAWL_ASSIGN(const Json json, ParseJson(text, place));
   if (!json.is_object()) return BadFile(place + ": expected a JSON object");
@@ -214,6 +216,7 @@ Result<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConf
   Adapter adapter;
   PAWL_ASSIGN(adapter.config, ReadLoraConfig(folder));
   adapter.scale = static_cast<float>(adapter.config.scale());
+  PAWL_TRY(NeedsFile(folder, kWeightsFile));
   PAWL_ASSIGN(const SafetensorsFile file, SafetensorsFile::Open(folder / kWeightsFile));
   std::size_t found = 0;
   for (std::size_t i = 0; i < config.num_hidden_layers; ++i) {

@@ -51,7 +51,7 @@ Result<Regex> Regex::Compile(const std::string& pattern, const std::string& plac
   Regex regex;
   regex.code_.reset(code);
   regex.place_ = place;
-  regex.jit_ = pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE) == 0;
+  (void)pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE);  // without it matching is slower, not other
   return regex;
 }
 
@@ -68,18 +68,20 @@ Status Regex::ForEachMatch(std::string_view text,
   pcre2_set_match_limit_8(context.get(), kMatchLimit);
   pcre2_set_depth_limit_8(context.get(), kDepthLimit);
   pcre2_set_heap_limit_8(context.get(), kHeapLimitKib);
-  if (jit_) {
-    stack.reset(pcre2_jit_stack_create_8(kJitStackStart, kJitStackMax, nullptr));
-    pcre2_jit_stack_assign_8(context.get(), nullptr, stack.get());
-  }
   const auto* bytes = reinterpret_cast<PCRE2_SPTR8>(subject.data());
-  for (std::size_t pos = 0; pos <= subject.size();) {
-    int rc = pcre2_match_8(code_.get(), bytes, subject.size(), pos, PCRE2_NO_UTF_CHECK, data.get(),
-                           context.get());
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-      rc = pcre2_match_8(code_.get(), bytes, subject.size(), pos, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+  const auto match = [&](std::size_t pos, std::uint32_t options) {
+    return pcre2_match_8(code_.get(), bytes, subject.size(), pos, PCRE2_NO_UTF_CHECK | options,
                          data.get(), context.get());
+  };
+  for (std::size_t pos = 0; pos <= subject.size();) {
+    int rc = match(pos, 0);
+    // The matcher's own 32 KiB nearly always do; a stack of ours takes longer than a short text.
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT && !stack) {
+      stack.reset(pcre2_jit_stack_create_8(kJitStackStart, kJitStackMax, nullptr));
+      pcre2_jit_stack_assign_8(context.get(), nullptr, stack.get());
+      rc = match(pos, 0);
     }
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) rc = match(pos, PCRE2_NO_JIT);
     if (rc == PCRE2_ERROR_NOMATCH) break;
     if (rc < 0) {
       return BadFile(

@@ -30,7 +30,6 @@ class Regex {
   };
   std::unique_ptr<pcre2_real_code_8, Free> code_;
   std::string place_;
-  bool jit_ = false;
 };
 
 }  // namespace pawl

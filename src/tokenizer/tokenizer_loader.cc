@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/tokenizer.h"
@@ -329,6 +330,7 @@ Result<Tokenizer> Tokenizer::FromJson(std::string_view tokenizer_json, std::stri
 }
 
 Result<Tokenizer> Tokenizer::Load(const std::filesystem::path& folder) {
+  PAWL_TRY(NeedsFile(folder, "tokenizer.json"));
   PAWL_ASSIGN(const std::string json, ReadFile(folder / "tokenizer.json", kMaxFileBytes));
   std::string config, chat;
   std::error_code ignored;

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
@@ -193,6 +195,27 @@ TEST(FileSystem, FoldersThatCannotBeMadeOrOpenedSaySo) {
   EXPECT_NE(SyncPath(folder / "none").error().message.find("opened to sync"), std::string::npos);
   EXPECT_FALSE(AppendOnlyFile::Open(folder / "none" / "log"));
   EXPECT_FALSE(DirectoryLock::Acquire(folder / "none"));
+}
+
+TEST(FileSystem, PipesAndDevicesAreWrittenThemselvesAndNotReplaced) {
+  const std::filesystem::path pipe = std::filesystem::path(testing::TempDir()) / "pawl_pipe";
+  std::filesystem::remove(pipe);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int end = open(pipe.c_str(), O_RDWR | O_CLOEXEC);  // both ends: nothing blocks
+  ASSERT_GE(end, 0);
+  EXPECT_TRUE(WriteFileAtomic(pipe, "text"));
+  char got[8] = {};
+  EXPECT_EQ(read(end, got, sizeof got), 4);
+  EXPECT_STREQ(got, "text");
+  close(end);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  std::filesystem::remove(pipe);
+  if (!std::filesystem::is_character_file("/dev/full")) return;
+  const Status full = WriteFileAtomic("/dev/full", "text");
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, ErrorCode::kResources);
+  EXPECT_NE(full.error().message.find("/dev/full: cannot be written: No space"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
 TEST(FileSystem, OnlyOneHolderOfALockAndTheNextAsSoonAsItEnds) {

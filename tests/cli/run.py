@@ -255,6 +255,76 @@ def damaged_models_are_refused_with_code_4():
     assert "amba" in err, err
 
 
+def edit_safetensors(path, change):
+    """change(header, data) -> data"""
+    whole = path.read_bytes()
+    size = struct.unpack("<Q", whole[:8])[0]
+    header = json.loads(whole[8:8 + size])
+    data = change(header, whole[8 + size:])
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@check
+def damage_inside_a_model_is_named_on_one_line():
+    bad = TEMP / "damaged"
+
+    def refused(what, edit, verb="score"):
+        shutil.rmtree(bad, ignore_errors=True)
+        shutil.copytree(ROOT / "models/starter", bad)
+        edit()
+        _, err = run(verb, bad, stdin=jsonl({"ids": [1], "text": "a"}), code=4)
+        assert err.count("\n") == 1 and str(bad) in err and what in err, err
+
+    weights, name = bad / "model.safetensors", "model.norm.weight"
+
+    def nan(header, data):
+        at = header[name]["data_offsets"][0]
+        return data[:at] + b"\xff\xff\xff\xff" + data[at + 4:]
+
+    def another_type(header, data):
+        header[name]["dtype"] = {"F32": "I32"}.get(header[name]["dtype"], "I16")
+        return data
+
+    refused(f"{name} has NaN at element 0", lambda: edit_safetensors(weights, nan))
+    refused(f"'{name}' is I", lambda: edit_safetensors(weights, another_type))
+    refused("has no config.json", lambda: (bad / "config.json").unlink())
+
+    def merge():
+        tokenizer = json.loads((bad / "tokenizer.json").read_text())
+        tokenizer["model"]["merges"].append(["q", "qqqq"])
+        (bad / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+    refused("\"qqqq\" is not in the vocabulary", merge, verb="tokenize")
+    adapter = ROOT / "tests/golden/peft/saved"  # of a model with other widths
+    _, err = run("score", "starter", "--adapter", adapter, stdin=jsonl({"ids": [1]}), code=4)
+    assert "adapter_model.safetensors: " in err and "expected [" in err, err
+
+
+@check
+def outputs_that_cannot_be_are_refused_before_the_work():
+    path = TEMP / "ids.jsonl"
+    path.write_text(jsonl({"ids": [5, 6], "mask": [0, 1]}))
+    make = ("data", "make", "--level", "1", "--count", "2", "--out")
+    logits = ("debug", "logits", "starter", "--input", path, "--output")
+    for command in (make, logits, ("bench", "starter", "--data", TEMP / "none.jsonl", "--out")):
+        _, err = run(*command, TEMP / "no/such/file", code=2)
+        assert "does not exist" in err, err
+        _, err = run(*command, TEMP, code=2)
+        assert "is a folder" in err, err
+    _, err = run("export", "starter", "--out", path / "folder", code=2)
+    assert "is not a folder" in err, err
+    full = pathlib.Path("/dev/full")
+    if full.is_char_device():
+        for command in (make, logits):
+            _, err = run(*command, full, code=75)
+            assert "space" in err, err
+        assert full.is_char_device()  # written, not replaced
+        with full.open("w") as out:
+            assert subprocess.run([PROGRAM, "score", "starter"], input=b'{"ids":[1]}\n', stdout=out,
+                                  stderr=subprocess.DEVNULL).returncode == 75
+
+
 @check
 def export_writes_the_same_model():
     out_folder = TEMP / "exported"
