@@ -68,6 +68,29 @@ TEST_F(OracleModel, LogitsAndFinalHiddenAreThoseOfTheReference) {
   }
 }
 
+TEST_F(OracleModel, LogitsOfABatchAreThoseOfTheReferenceAndOfItsSequencesAlone) {
+  PAWL_NEED_SHARED();
+  for (const auto& folder : OracleCases("models")) {
+    const Model model = Load(folder);
+    const OracleTensors oracle(folder / "oracle.safetensors");
+    const double tolerance = OracleJson(folder)["advised_abs_tol"]["logits"];
+    std::vector<std::vector<std::int32_t>> sequences;
+    for (int s = 0; s < 3; ++s) sequences.push_back(oracle.Ints(Sequence(s) + "input_ids"));
+    const auto hidden = RunWhole({model}, compute_, sequences);  // one pass, without padding
+    const auto expected = oracle.Floats("batch.logits");         // [3, longest, vocab], padded
+    const std::size_t vocab = model.config.vocab_size, width = model.config.hidden_size;
+    const std::size_t padded = expected.size() / 3;
+    for (std::size_t s = 0; s < 3; ++s) {
+      const std::size_t n = sequences[s].size();
+      std::vector<float> logits(n * vocab);
+      HeadLogits({model}, compute_, {hidden[s].data(), n, width}, {logits.data(), n, vocab});
+      const std::string what = folder.filename().string() + " batch " + std::to_string(s);
+      ExpectClose(logits, std::span(expected).subspan(s * padded, n * vocab), tolerance, what);
+      EXPECT_EQ(logits, LogitsOf({model}, compute_, sequences[s], scratch_).logits) << what;
+    }
+  }
+}
+
 TEST_F(OracleModel, HiddenStatesOfEveryLayerAreThoseOfTheReference) {
   PAWL_NEED_SHARED();
   for (const auto& folder : OracleCases("models")) {
