@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -157,19 +158,72 @@ tl::unexpected<Error> UnknownTensor(const SafetensorsFile& file, Adapter& adapte
   return BadFile(file.path().string() + ": has no tensors, expected an adapter's");
 }
 
-Status CheckListed(const LoraConfig& config, const Adapter& adapter,
+// What adapter_config.json says of the modules that are adapted.
+struct Listing {
+  std::vector<std::string> targets, excluded;  // names; empty targets: whatever tensors are there
+  std::optional<std::vector<long long>> layers;
+  // Does the list alone tell which modules have tensors?
+  bool whole() const { return !targets.empty() && excluded.empty() && !layers; }
+};
+
+// layers_to_transform (a number or a list) and exclude_modules (a list of names).
+Result<Listing> ReadListing(const std::filesystem::path& folder,
+                            const std::vector<std::string>& targets) {
+  const std::string place = (folder / kConfigFile).string();
+  PAWL_ASSIGN(const std::string text, ReadFile(folder / kConfigFile));
+  PAWL_ASSIGN(const Json json, ParseJson(text, place));
+  Listing listing;
+  listing.targets = targets;
+  const auto wrong = [&](const char* key, const char* expected) {
+    return BadFile(
+        fmt::format("{}: \"{}\" is {}, expected {}", place, key, WriteJson(json[key]), expected));
+  };
+  const auto items = [](const Json& value) { return value.is_array() ? value : Json{value}; };
+  if (json.contains("layers_to_transform") && !json["layers_to_transform"].is_null()) {
+    listing.layers.emplace();
+    for (const Json& layer : items(json["layers_to_transform"])) {
+      if (!layer.is_number_integer()) return wrong("layers_to_transform", "layer numbers");
+      listing.layers->push_back(layer.get<long long>());
+    }
+  }
+  if (json.contains("exclude_modules") && !IsUnset(json["exclude_modules"])) {
+    for (const Json& name : items(json["exclude_modules"])) {
+      if (!name.is_string() || !json["exclude_modules"].is_array()) {
+        return wrong("exclude_modules", "a list of names");
+      }
+      listing.excluded.push_back(name.get<std::string>());
+    }
+  }
+  return listing;
+}
+
+// The configuration and the tensors must speak of the same modules.
+Status CheckListed(const Listing& listing, const Adapter& adapter,
                    const std::filesystem::path& folder) {
+  const std::string place = (folder / kConfigFile).string();
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
     for (std::size_t m = 0; m < kLinearModules; ++m) {
-      if (adapter.layers[i].modules[m].rank == 0) continue;
       const std::string path = ModulePath(i, m);
-      if (std::none_of(config.target_modules.begin(), config.target_modules.end(),
-                       [&](const std::string& target) { return MatchesTarget(path, target); })) {
-        return BadFile((folder / kConfigFile).string() + ": \"target_modules\" does not name " +
-                       path + ", which " + kWeightsFile +
-                       " adapts; the files do not belong "
-                       "together");
+      const auto in = [&](const std::vector<std::string>& names) {
+        return std::any_of(names.begin(), names.end(),
+                           [&](const std::string& target) { return MatchesTarget(path, target); });
+      };
+      const bool named = in(listing.targets);
+      if (adapter.layers[i].modules[m].rank == 0) {
+        if (!named || !listing.whole()) continue;
+        return BadFile((folder / kWeightsFile).string() + ": " + TensorName(path, 'A') +
+                       " is missing; \"target_modules\" in " + kConfigFile + " names its module");
       }
+      const auto layer = static_cast<long long>(i);
+      const char* against =
+          !named && !listing.targets.empty() ? "\"target_modules\" does not name "
+          : in(listing.excluded)             ? "\"exclude_modules\" names "
+          : listing.layers && std::count(listing.layers->begin(), listing.layers->end(), layer) == 0
+              ? "\"layers_to_transform\" leaves out "
+              : nullptr;
+      if (against == nullptr) continue;
+      return BadFile(place + ": " + against + path + ", which " + kWeightsFile +
+                     " adapts; the files do not belong together");
     }
   }
   return {};
@@ -245,11 +299,10 @@ Result<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConf
           name.substr(prefix, name.size() - prefix - std::string(".lora_A.weight").size()));
     }
   }
-  if (adapter.config.target_modules.empty()) {
-    adapter.config.target_modules = paths;
-  } else {
-    PAWL_TRY(CheckListed(adapter.config, adapter, folder));
-  }
+  PAWL_ASSIGN(const Listing listing, ReadListing(folder, adapter.config.target_modules));
+  PAWL_TRY(CheckListed(listing, adapter, folder));
+  // Saved again it is the list alone that tells the modules.
+  if (!listing.whole()) adapter.config.target_modules = paths;
   return adapter;
 }
 

@@ -181,12 +181,38 @@ TEST_F(DamagedOracle, AnAdapterForAnotherModelOrWithABadTensorIsRefused) {
     ExpectBad(LoadAdapter(folder_, config).error(), all);
   };
   damaged({"lora_A.weight is missing"}, [](RawTensors& raw) { raw.Remove(kFactor); });
+  damaged({kFactor, "is missing; \"target_modules\" in adapter_config.json names its module"},
+          [](RawTensors& raw) {
+            raw.Remove(kFactor);
+            raw.Remove("base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight");
+          });
   damaged({kFactor, "has shape [64, 8], expected \"r\" = 8 rows"},
           [](RawTensors& raw) { raw.Transpose(kFactor); });
   damaged({kFactor, "is I32, expected F32"},
           [](RawTensors& raw) { raw.header[kFactor]["dtype"] = "I32"; });
   damaged({kFactor, "NaN or an infinity, expected finite"},
           [](RawTensors& raw) { raw.Put(kFactor, 4, std::string("\0\0\x80\x7F", 4)); });
+}
+
+TEST_F(DamagedOracle, AnAdapterOfSomeLayersIsReadAndSavedWithItsModulesByName) {
+  PAWL_NEED_SHARED();
+  const ModelConfig config = BaseConfig("qwen2_tied_f32");
+  Copy("lora", "qwen2_r8_qv");
+  Edit("adapter_model.safetensors", [](RawTensors& raw) {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : raw.header.items()) names.push_back(name);
+    for (const std::string& name : names) {
+      if (name != "__metadata__" && name.find(".layers.0.") == std::string::npos) raw.Remove(name);
+    }
+  });
+  Json json = *ParseJson(*ReadFile(folder_ / "adapter_config.json"), "config");
+  json["layers_to_transform"] = 0;
+  std::ofstream(folder_ / "adapter_config.json") << WriteJson(json);
+  const auto adapter = LoadAdapter(folder_, config);
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  EXPECT_EQ(adapter->config.target_modules,
+            (std::vector<std::string>{"model.layers.0.self_attn.q_proj",
+                                      "model.layers.0.self_attn.v_proj"}));
 }
 
 TEST_F(DamagedOracle, AnAdapterConfigThatIsMalformedOrUnsupportedIsRefused) {
@@ -206,6 +232,11 @@ TEST_F(DamagedOracle, AnAdapterConfigThatIsMalformedOrUnsupportedIsRefused) {
   set("lora_alpha", nullptr, "\"lora_alpha\" is null, expected a number");
   set("use_dora", true, "\"use_dora\" is true, which is not supported");
   set("alpha_pattern", {{"q_proj", 3}}, "\"alpha_pattern\" is {\"q_proj\":3}");
+  set("layers_to_transform", {0}, "\"layers_to_transform\" leaves out model.layers.1.");
+  set("layers_to_transform", "all", "\"layers_to_transform\" is \"all\", expected layer numbers");
+  set("exclude_modules", {"v_proj"}, "\"exclude_modules\" names model.layers.0.self_attn.v_proj");
+  set("exclude_modules", ".*v_proj",
+      "\"exclude_modules\" is \".*v_proj\", expected a list of names");
   Copy("lora", "qwen2_r8_qv");
   std::ofstream(folder_ / "adapter_config.json") << "{\"peft_type\": ";
   ExpectBad(LoadAdapter(folder_, config).error(), {"adapter_config.json: not valid JSON at byte"});
