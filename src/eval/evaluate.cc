@@ -151,6 +151,7 @@ Result<Evaluation> Evaluate(const Policy& policy, const Tokenizer& tokenizer,
   sampling.seed = settings.seed;
   sampling.max_new_tokens = settings.max_new_tokens;
 
+  PAWL_CHECK(settings.items.empty() || settings.items.size() == problems.size());
   std::vector<std::optional<ProblemRecord>> records(problems.size());
   std::vector<GenerationRequest> requests;
   std::vector<std::size_t> indices;  // of the requests
@@ -158,7 +159,9 @@ Result<Evaluation> Evaluate(const Policy& policy, const Tokenizer& tokenizer,
     if (hooks.known) records[i] = hooks.known(i);
     if (records[i]) continue;
     PAWL_ASSIGN(std::vector<std::int32_t> ids, prompts.Ids(problems[i]));
-    requests.push_back({std::move(ids), settings.first_item + i, settings.samples, 0});
+    requests.push_back({std::move(ids),
+                        settings.items.empty() ? settings.first_item + i : settings.items[i],
+                        settings.samples, 0});
     indices.push_back(i);
   }
 

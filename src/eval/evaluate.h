@@ -25,8 +25,9 @@ struct EvaluateSettings {
   std::uint64_t seed = 0;
   std::uint64_t first_item = 0;  // random address of the first problem; two models with equal
                                  // addresses use the same random numbers (common random numbers)
-  std::vector<std::string> stop = {};  // texts that end a completion and are cut off
-  std::size_t max_batch = 64;          // changes speed only
+  std::vector<std::uint64_t> items = {};  // one address a problem, instead of first_item
+  std::vector<std::string> stop = {};     // texts that end a completion and are cut off
+  std::size_t max_batch = 64;             // changes speed only
 };
 // Every problem of the settings at once; empty: valid.
 std::vector<std::string> Problems(const EvaluateSettings& settings);
@@ -75,8 +76,8 @@ struct EvaluateHooks {
   std::function<std::optional<ProblemRecord>(std::size_t index)> known = {};
 };
 
-// Problem i has the random address first_item + i.  Settings that cannot work, and prompts that do
-// not fit the context together with max_new_tokens, are kUsage.
+// Problem i has the random address items[i], or first_item + i.  Settings that cannot work, and
+// prompts that do not fit the context together with max_new_tokens, are kUsage.
 Result<Evaluation> Evaluate(const Policy& policy, const Tokenizer& tokenizer,
                             const PromptBuilder& prompts, std::span<const Problem> problems,
                             const Reward& reward, const EvaluateSettings& settings,

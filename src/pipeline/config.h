@@ -49,8 +49,12 @@ struct StageConfig {
   // What it learns from
   int level = 0;  // generator level, or level field of a file's problems; 0: all
   int max_samples = 150;
-  double replay = 0;              // share of prompts drawn from earlier stages' problems
-  std::string train;              // a file of its own
+  double replay = 0;           // share of prompts drawn from earlier stages' problems
+  double replay_end = -1;      // that share at the stage's last step, linear between; -1: replay
+  double replay_mastered = 0;  // share of prompts drawn from problems nearly always solved
+  std::string sampling = "uniform";  // or "pass_rate": problems neither always right nor wrong
+  int max_refills = 0;  // dynamic sampling: rounds of further prompts for groups without signal
+  std::string train;    // a file of its own
   std::vector<double> level_mix;  // sft on the generator: shares of levels 1, 2, 3 (fresh problems)
   std::vector<double> styles_basic, styles_intermediate,
       styles_advanced;       // worked, answer only, no marker, sloppy
@@ -63,6 +67,7 @@ struct StageConfig {
   // Optimizer
   double learning_rate = 1e-5, weight_decay = 0, adam_beta1 = 0.9, adam_beta2 = 0.999;
   double adam_epsilon = 1e-8, max_grad_norm = 1.0;
+  double l2_sp = 0;  // decay towards the stage's starting weights
   std::string lr_scheduler_type = "linear";
   int warmup_steps = 0;
   double warmup_ratio = 0;
@@ -71,6 +76,7 @@ struct StageConfig {
   bool reset_optimizer = true;  // forget AdamW's moments at the stage's start
   // GRPO
   int num_generations = 8, max_completion_length = 256, num_iterations = 1;
+  std::string kl_reference = "stage";  // what beta measures against: the stage's start, or "base"
   double temperature = 1.0, beta = 0, epsilon = 0.2, delta = 0;
   double epsilon_high = -1;  // -1: as epsilon
   double sapo_temperature_pos = 1.0, sapo_temperature_neg = 1.05;
@@ -87,7 +93,7 @@ struct StageConfig {
 };
 
 struct GateSection {
-  std::string rule = "threshold";        // "threshold", "fixed", "sequential" or "none"
+  std::string rule = "sequential";       // "threshold", "fixed", "sequential" or "none"
   int problems = 20;                     // threshold, fixed: problems of one decision
   double max_drop = 2;                   // threshold: points below the last accepted model
   int max_problems = 200;                // sequential: budget
@@ -95,7 +101,24 @@ struct GateSection {
   std::string on_reject = "retry";       // "retry", "skip", "stop"
   std::string on_inconclusive = "keep";  // "keep", "rollback", "stop"
   int max_retries = 1;
-  double alpha = 0.05;  // sequential: error over all gates of the run
+  double alpha = 0.05;         // sequential: error over all gates of the run
+  double total_margin = 0.05;  // sequential: below the base, however many gates accepted
+  std::vector<double> soup;    // fractions of the stage's change to try before it is given up
+  bool strict = false;         // refuse a budget that cannot detect the rule's tolerance
+};
+
+// Tripwires without statistics, looked at before each update (docs/METRICS.md has the names).  The
+// first step that trips one is left out; the next is undone with half the learning rate, max_undos
+// times in all; then the run ends with the last good model.
+struct HealthSection {
+  double max_grad_norm_ratio = 50;  // grad_norm over the median of the last 20 steps; 0: off
+  double max_kl = 1;                // nats a token; only with beta
+  double max_entropy_ratio = 5;     // entropy over the first step's, above 1 nat; 0: off
+  double min_entropy = 0;           // nats
+  // Shares of completions, where the stage's first step had less than a fifth of it.
+  double max_truncated = 0.5, max_repetition = 0.5;
+  bool format = true;  // no completion of a step has an answer, where half of the first step's had
+  int max_undos = 3;
 };
 
 struct BenchmarkSection {
@@ -120,6 +143,7 @@ struct RunConfig {
   std::vector<StageConfig> stages;
   std::vector<RewardConfig> rewards;
   GateSection gate;
+  HealthSection health;
   BenchmarkSection benchmark;
   RunSection run;
 };

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "pipeline/gate.h"
 #include "pipeline/run_clock.h"
 
 namespace pawl {
@@ -69,6 +70,16 @@ void CheckStage(const RunConfig& c, const StageConfig& s, std::vector<std::strin
     wrong(fmt::format("epsilon_high: got {}, expected 0 or more, or -1 for that of epsilon",
                       s.epsilon_high));
   }
+  if (s.replay_end < 0 && s.replay_end != -1) {
+    wrong(
+        fmt::format("replay_end: got {}, expected 0 to 1, or -1 for that of replay", s.replay_end));
+  }
+  if (std::max(s.replay, s.replay_end) + s.replay_mastered > 1) {
+    wrong("replay_mastered: together with replay it exceeds 1");
+  }
+  if (s.max_refills > 0 && s.beta > 0) {
+    wrong("max_refills: contradicts beta, with which every group carries signal; set one to 0");
+  }
   if (s.max_steps == 0) wrong("max_steps: got 0, expected -1 (use epochs) or 1 and more");
 }
 
@@ -88,6 +99,19 @@ void CheckData(const RunConfig& c, std::vector<std::string>& wrongs) {
     if (file->empty()) {
       wrongs.push_back(fmt::format("data.{}: is missing; data from files needs it", name));
     }
+  }
+}
+
+void CheckGate(const GateSection& gate, std::vector<std::string>& wrongs) {
+  for (const double fraction : gate.soup) {
+    if (!(fraction > 0 && fraction < 1)) {
+      wrongs.push_back(
+          fmt::format("gate.soup: got {}, expected fractions between 0 and 1", fraction));
+    }
+  }
+  if (gate.strict && gate.rule != "none" &&
+      DetectableDrop(gate, kUsualChurn) > Tolerance(gate, kUsualAccuracy)) {
+    wrongs.push_back(fmt::format("gate.strict: {}", GateReach(gate)));
   }
 }
 
@@ -139,6 +163,7 @@ void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
       wrongs.emplace_back("model.new.num_key_value_heads: must divide num_attention_heads");
     }
   }
+  CheckGate(c.gate, wrongs);
   CheckTime(c.run, wrongs);
 }
 
@@ -148,6 +173,7 @@ Result<StageSettings> ToSettings(const StageConfig& s) {
   out.optimizer.learning_rate = s.learning_rate;
   out.optimizer.adamw = {s.adam_beta1, s.adam_beta2, s.adam_epsilon, s.weight_decay};
   out.optimizer.max_grad_norm = s.max_grad_norm;
+  out.optimizer.l2_sp = s.l2_sp;
   PAWL_ASSIGN(out.optimizer.schedule.type, ParseScheduleType(s.lr_scheduler_type));
   out.optimizer.schedule.warmup_steps = s.warmup_steps;
   out.optimizer.schedule.warmup_ratio = s.warmup_ratio;
@@ -178,6 +204,7 @@ Result<StageSettings> ToSettings(const StageConfig& s) {
   out.multi_objective_aggregation = s.multi_objective_aggregation == "normalize_then_sum"
                                         ? RewardAggregation::kNormalizeThenSum
                                         : RewardAggregation::kSumThenNormalize;
+  out.max_refills = s.max_refills;
   out.rollout_batch = s.rollout_batch;
   return out;
 }

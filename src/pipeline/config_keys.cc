@@ -62,6 +62,10 @@ const std::vector<ConfigKey<StageConfig>>& StageKeys() {
       {"level", &StageConfig::level, 0, 1000},
       {"max_samples", &StageConfig::max_samples, 1, 10000000},
       {"replay", &StageConfig::replay, 0, 1},
+      {"replay_end", &StageConfig::replay_end, -1, 1},
+      {"replay_mastered", &StageConfig::replay_mastered, 0, 1},
+      {"sampling", &StageConfig::sampling, std::vector<std::string>{"uniform", "pass_rate"}},
+      {"max_refills", &StageConfig::max_refills, 0, 64},
       {"train", &StageConfig::train},
       {"level_mix", &StageConfig::level_mix},
       {"styles_basic", &StageConfig::styles_basic},
@@ -79,6 +83,7 @@ const std::vector<ConfigKey<StageConfig>>& StageKeys() {
       {"adam_beta2", &StageConfig::adam_beta2, 0, 0.9999999},
       {"adam_epsilon", &StageConfig::adam_epsilon, 1e-30, 1},
       {"max_grad_norm", &StageConfig::max_grad_norm, 0, 1000000000.0},
+      {"l2_sp", &StageConfig::l2_sp, 0, 1000.0},
       {"lr_scheduler_type", &StageConfig::lr_scheduler_type, ScheduleTypeNames()},
       {"warmup_steps", &StageConfig::warmup_steps, 0, 100000000},
       {"warmup_ratio", &StageConfig::warmup_ratio, 0, 1},
@@ -91,6 +96,7 @@ const std::vector<ConfigKey<StageConfig>>& StageKeys() {
       {"num_iterations", &StageConfig::num_iterations, 1, 64},
       {"temperature", &StageConfig::temperature, 0.001, 100},
       {"beta", &StageConfig::beta, 0, 1000.0},
+      {"kl_reference", &StageConfig::kl_reference, std::vector<std::string>{"stage", "base"}},
       {"epsilon", &StageConfig::epsilon, 0, 1},
       {"epsilon_high", &StageConfig::epsilon_high, -1, 1000.0},
       {"delta", &StageConfig::delta, 0, 1000000.0},
@@ -142,6 +148,23 @@ const std::vector<ConfigKey<GateSection>>& GateKeys() {
        std::vector<std::string>{"keep", "rollback", "stop"}},
       {"max_retries", &GateSection::max_retries, 0, 100},
       {"alpha", &GateSection::alpha, 1e-06, 0.5},
+      {"total_margin", &GateSection::total_margin, 0.001, 1},
+      {"soup", &GateSection::soup},
+      {"strict", &GateSection::strict},
+  };
+  return keys;
+}
+
+const std::vector<ConfigKey<HealthSection>>& HealthKeys() {
+  static const std::vector<ConfigKey<HealthSection>> keys = {
+      {"max_grad_norm_ratio", &HealthSection::max_grad_norm_ratio, 0, 1e9},
+      {"max_kl", &HealthSection::max_kl, 1e-6, 1e9},
+      {"max_entropy_ratio", &HealthSection::max_entropy_ratio, 0, 1e9},
+      {"min_entropy", &HealthSection::min_entropy, 0, 100},
+      {"max_truncated", &HealthSection::max_truncated, 0, 1},
+      {"max_repetition", &HealthSection::max_repetition, 0, 1},
+      {"format", &HealthSection::format},
+      {"max_undos", &HealthSection::max_undos, 0, 100},
   };
   return keys;
 }

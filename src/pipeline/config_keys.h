@@ -42,6 +42,7 @@ const std::vector<ConfigKey<PromptConfig>>& PromptKeys();
 const std::vector<ConfigKey<StageConfig>>& StageKeys();
 const std::vector<ConfigKey<RewardConfig>>& RewardKeys();
 const std::vector<ConfigKey<GateSection>>& GateKeys();
+const std::vector<ConfigKey<HealthSection>>& HealthKeys();
 const std::vector<ConfigKey<BenchmarkSection>>& BenchmarkKeys();
 const std::vector<ConfigKey<RunSection>>& RunKeys();
 

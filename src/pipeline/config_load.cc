@@ -167,8 +167,9 @@ const toml::array* Tables(const toml::table& root, const char* name, Wrongs& wro
 }
 
 void ReadAll(const toml::table& root, RunConfig& c, Wrongs& wrongs) {
-  const std::vector<std::string> sections = {"model", "lora",   "data", "prompt",    "defaults",
-                                             "stage", "reward", "gate", "benchmark", "run"};
+  const std::vector<std::string> sections = {"model",    "lora",      "data",   "prompt",
+                                             "defaults", "stage",     "reward", "gate",
+                                             "health",   "benchmark", "run"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
@@ -193,6 +194,9 @@ void ReadAll(const toml::table& root, RunConfig& c, Wrongs& wrongs) {
   }
   if (const auto* t = Table(root, "gate", wrongs))
     ReadSection(*t, "gate", GateKeys(), c.gate, wrongs);
+  if (const auto* t = Table(root, "health", wrongs)) {
+    ReadSection(*t, "health", HealthKeys(), c.health, wrongs);
+  }
   if (const auto* t = Table(root, "benchmark", wrongs)) {
     ReadSection(*t, "benchmark", BenchmarkKeys(), c.benchmark, wrongs);
   }

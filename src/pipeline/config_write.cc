@@ -69,6 +69,7 @@ std::string WriteConfig(const RunConfig& c) {
   root.insert("prompt", SectionTable(c.prompt, PromptKeys()));
   root.insert("defaults", SectionTable(c.defaults, StageKeys()));
   root.insert("gate", SectionTable(c.gate, GateKeys()));
+  root.insert("health", SectionTable(c.health, HealthKeys()));
   root.insert("benchmark", SectionTable(c.benchmark, BenchmarkKeys()));
   root.insert("run", SectionTable(c.run, RunKeys()));
   toml::array stages, rewards;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "data/generator.h"
+#include "pipeline/prompt_choice.h"
 
 namespace pawl {
 namespace {
@@ -67,20 +68,6 @@ Result<SftDocument> FreshDocument(const RunContext& x, std::size_t stage_index,
   return WithAnswer(x, std::move(prompt), RenderSolution(word, style, random));
 }
 
-// Position `index` of an endless walk over n items that are shuffled anew in each epoch.
-std::size_t ShuffledIndex(std::uint64_t seed, std::size_t stage, std::uint64_t index,
-                          std::size_t n) {
-  const std::uint64_t epoch = index / n;
-  RandomStream random(
-      {seed, RandomPurpose::kShuffle, (static_cast<std::uint64_t>(stage + 1) << 40) | epoch, 2});
-  std::vector<std::size_t> order(n);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t i = n; i > 1; --i) {
-    std::swap(order[i - 1], order[random.Below(static_cast<std::uint32_t>(i))]);
-  }
-  return order[index % n];
-}
-
 }  // namespace
 
 Result<SftDocument> MakeDocument(const RunContext& x, std::size_t stage_index,
@@ -113,32 +100,6 @@ Result<std::vector<SftDocument>> NextDocuments(const RunContext& x, std::size_t 
     documents.push_back(std::move(document));
   }
   return documents;
-}
-
-std::vector<PromptChoice> ChoosePrompts(const RunContext& x, std::size_t stage_index, int step) {
-  const StageConfig& stage = x.config.stages[stage_index];
-  const auto count = static_cast<std::size_t>(stage.per_device_train_batch_size) *
-                     static_cast<std::size_t>(stage.gradient_accumulation_steps);
-  const std::size_t own = x.data.train.at(stage.name).size();
-  std::vector<std::size_t> earlier;
-  for (std::size_t s = 0; s < stage_index; ++s) {
-    if (x.data.train.contains(x.config.stages[s].name)) earlier.push_back(s);
-  }
-  RandomStream random(
-      {x.config.run.seed, RandomPurpose::kShuffle,
-       (static_cast<std::uint64_t>(stage_index + 1) << 40) | static_cast<std::uint64_t>(step), 3});
-  std::vector<PromptChoice> choices;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!earlier.empty() && random.Chance(stage.replay)) {
-      const std::size_t s = earlier[random.Below(static_cast<std::uint32_t>(earlier.size()))];
-      const std::size_t n = x.data.train.at(x.config.stages[s].name).size();
-      choices.push_back({s, random.Below(static_cast<std::uint32_t>(n))});
-    } else {
-      const std::uint64_t index = static_cast<std::uint64_t>(step) * count + i;
-      choices.push_back({stage_index, ShuffledIndex(x.config.run.seed, stage_index, index, own)});
-    }
-  }
-  return choices;
 }
 
 }  // namespace pawl

@@ -19,10 +19,4 @@ Result<SftDocument> MakeDocument(const RunContext& context, std::size_t stage, s
 Result<std::vector<SftDocument>> NextDocuments(const RunContext& context, std::size_t stage,
                                                std::uint64_t& next);
 
-// The prompts of optimizer step `step` of a GRPO stage: indices into (stage, problem).
-struct PromptChoice {
-  std::size_t stage = 0, problem = 0;
-};
-std::vector<PromptChoice> ChoosePrompts(const RunContext& context, std::size_t stage, int step);
-
 }  // namespace pawl

@@ -1,11 +1,15 @@
 #include "pipeline/gate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "stats/e_process.h"
 #include "stats/intervals.h"
+#include "stats/threshold_rule.h"
 
 namespace pawl {
 
@@ -37,6 +41,10 @@ struct Tally {
     anchor += outcome.anchor;
     candidate += outcome.candidate;
   }
+  // Share of problems whose outcome changed.
+  double Churn() const {
+    return static_cast<double>(wins + losses) / static_cast<double>(std::max(1LL, problems));
+  }
   Json ToJson() const {
     const double n = static_cast<double>(std::max(1LL, problems));
     return {{"problems", problems},
@@ -63,6 +71,8 @@ class ThresholdGate : public Gate {
     Json json = tally_.ToJson();
     json["rule"] = "threshold";
     json["max_drop_points"] = config_.max_drop;
+    const auto false_alarm = ThresholdFalseAlarm(tally_.problems, config_.max_drop, tally_.Churn());
+    json["false_alarm_probability"] = false_alarm ? Json(*false_alarm) : Json();
     return json;
   }
 
@@ -127,20 +137,26 @@ class FixedGate : public Gate {
 
 class SequentialGate : public Gate {
  public:
-  SequentialGate(const GateSection& config, int gates, double anchor_accuracy)
+  SequentialGate(const GateSection& config, const GateContext& context)
       : config_(config),
-        margin_(DefaultMargin(anchor_accuracy)),
-        reject_at_(static_cast<double>(std::max(1, gates)) / config.alpha),
-        evidence_(margin_) {}
+        margin_(DefaultMargin(context.anchor_accuracy)),
+        reject_at_(static_cast<double>(std::max(1, context.tests)) / config.alpha),
+        evidence_(margin_) {
+    if (context.guard) against_base_.emplace(config.total_margin);
+  }
   GatePlan Plan() const override { return {10, config_.samples, false}; }
   void Add(const PairedOutcome& outcome) override {
     tally_.Add(outcome);
     evidence_.Add(outcome.candidate - outcome.anchor);
+    if (against_base_) against_base_->Add(outcome.candidate - outcome.base);
   }
   GateDecision Decide(bool exhausted) override {
     // Exact collapse is caught at any time; everything else after 20 problems.
-    if (evidence_.Regression() >= reject_at_) return GateDecision::kRollback;
-    if (tally_.problems >= 20 && evidence_.NonInferior() >= kAcceptAt) return GateDecision::kAccept;
+    if (Worst(&PairedEvidence::Regression) >= reject_at_) return GateDecision::kRollback;
+    if (tally_.problems >= 20 && evidence_.NonInferior() >= kAcceptAt &&
+        (!against_base_ || against_base_->NonInferior() >= kAcceptAt)) {
+      return GateDecision::kAccept;
+    }
     if (tally_.problems < config_.max_problems && !exhausted) return GateDecision::kKeepTesting;
     return GateDecision::kHold;
   }
@@ -153,14 +169,26 @@ class SequentialGate : public Gate {
     json["e_improvement"] = evidence_.Improvement();
     json["rollback_at"] = reject_at_;
     json["accept_at"] = kAcceptAt;
+    json["improved"] = evidence_.Improvement() >= kAcceptAt;
+    json["against_base"] = against_base_ ? Json{{"margin", config_.total_margin},
+                                                {"e_regression", against_base_->Regression()},
+                                                {"e_noninferior", against_base_->NonInferior()}}
+                                         : Json();
     return json;
   }
 
  private:
   static constexpr double kAcceptAt = 10;  // alpha_A = 0.10
+
+  double Worst(double (PairedEvidence::*evidence)() const) const {
+    const double anchor = (evidence_.*evidence)();
+    return against_base_ ? std::max(anchor, ((*against_base_).*evidence)()) : anchor;
+  }
+
   GateSection config_;
   double margin_, reject_at_;
   PairedEvidence evidence_;
+  std::optional<PairedEvidence> against_base_;
   Tally tally_;
 };
 
@@ -174,13 +202,45 @@ class NoGate : public Gate {
 
 }  // namespace
 
-std::unique_ptr<Gate> MakeGate(const GateSection& config, int gates, double anchor_accuracy) {
+std::unique_ptr<Gate> MakeGate(const GateSection& config, const GateContext& context) {
   if (config.rule == "threshold") return std::make_unique<ThresholdGate>(config);
-  if (config.rule == "fixed") return std::make_unique<FixedGate>(config, anchor_accuracy);
-  if (config.rule == "sequential") {
-    return std::make_unique<SequentialGate>(config, gates, anchor_accuracy);
-  }
+  if (config.rule == "fixed") return std::make_unique<FixedGate>(config, context.anchor_accuracy);
+  if (config.rule == "sequential") return std::make_unique<SequentialGate>(config, context);
   return std::make_unique<NoGate>();
+}
+
+int PlannedTests(const GateSection& config, int stages) {
+  const int attempts = 1 + (config.on_reject == "retry" ? config.max_retries : 0);
+  return 2 * stages * attempts * (1 + static_cast<int>(config.soup.size()));
+}
+
+double DetectableDrop(const GateSection& config, double churn) {
+  const bool greedy = config.rule == "threshold";
+  const double n = config.rule == "sequential" ? config.max_problems : config.problems;
+  const double k = greedy ? 1 : config.samples;
+  // Variance of a mean of k answers over that of one, difficulty spread evenly: 1/12 + 1/(6k).
+  const double variance = churn * (1.0 / 12 + 1 / (6 * k)) * 4;
+  return 2.486475 * std::sqrt(variance / n);
+}
+
+std::string GateReach(const GateSection& config) {
+  const double reach = DetectableDrop(config, kUsualChurn);
+  const double tolerance = Tolerance(config, kUsualAccuracy);
+  const int problems = config.rule == "sequential" ? config.max_problems : config.problems;
+  std::string text = fmt::format(
+      "{} problems find a drop of {:.1f} points (power 80 %, false alarms 5 %, 20 % of answers "
+      "changing by chance); the rule's tolerance is {:.1f} points",
+      problems, 100 * reach, 100 * tolerance);
+  if (reach > tolerance) {
+    const double needed = problems * (reach / tolerance) * (reach / tolerance);
+    text +=
+        tolerance > 0 ? fmt::format("; {:.0f} problems would find that", std::ceil(needed)) : "";
+  }
+  return text;
+}
+
+double Tolerance(const GateSection& config, double anchor_accuracy) {
+  return config.rule == "threshold" ? config.max_drop / 100 : DefaultMargin(anchor_accuracy);
 }
 
 }  // namespace pawl

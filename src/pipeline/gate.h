@@ -20,6 +20,7 @@ const char* GateDecisionName(
 // One problem answered by both models with the same random numbers.
 struct PairedOutcome {
   double anchor = 0, candidate = 0;  // share of right answers
+  double base = 0;                   // of the model the run began with; where the gate guards it
 };
 
 // How a gate wants the next problems answered.
@@ -43,8 +44,31 @@ class Gate {
 // fixed: one look at N problems with k answers each: roll back when the 95 % interval of the
 // difference lies below 0, accept when it lies above -margin, else hold.
 // sequential: betting e-processes for "worse" and "not worse by more than the margin"
-// (docs/MATH.md); gates: how many the run plans, since they share alpha.
+// (docs/MATH.md), against the anchor and, where guarded, against the base too, so that accepted
+// losses cannot add up.
 // none: accepts.
-std::unique_ptr<Gate> MakeGate(const GateSection& config, int gates, double anchor_accuracy);
+struct GateContext {
+  double anchor_accuracy = 0;  // sets the margin of non-inferiority
+  int tests = 1;               // that share alpha: PlannedTests
+  bool guard = false;          // the anchor is no longer the base
+};
+std::unique_ptr<Gate> MakeGate(const GateSection& config, const GateContext& context);
+
+// Tests of "worse" that a run of so many stages can make: every attempt and every fraction of the
+// soup is one against the anchor and one against the base.
+int PlannedTests(const GateSection& config, int stages);
+
+// The drop (share of right answers) that the gate's budget finds with probability 0.8 at a false
+// alarm of 5 %, when `churn` of the problems change their outcome by chance: paired normal
+// approximation, z = 2.486; k answers shrink the variance as in Miller, arXiv:2411.00640.
+double DetectableDrop(const GateSection& config, double churn);
+// What the rule promises to notice: max_drop, or the margin.
+double Tolerance(const GateSection& config, double anchor_accuracy);
+
+// What stands in for numbers that a run has not measured yet: 20 % of answers change between two
+// good models (evaluation literature: 10 to 40 %), and margins of models that solve 30 % and more.
+inline constexpr double kUsualChurn = 0.2, kUsualAccuracy = 0.3;
+// A sentence: the drop that the budget detects, the rule's tolerance, the problems it would need.
+std::string GateReach(const GateSection& config);
 
 }  // namespace pawl

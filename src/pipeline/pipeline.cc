@@ -79,6 +79,7 @@ std::string DryRunText(const RunContext& x) {
   }
   text += fmt::format("validation {} problems; gate {} of {}; test {}\n", x.data.validation.size(),
                       x.config.gate.rule, x.data.gate.size(), x.data.test.size());
+  if (x.config.gate.rule != "none") text += "gate       " + GateReach(x.config.gate) + "\n";
   return text + "The configuration is valid; nothing was run.";
 }
 
@@ -206,8 +207,9 @@ Result<RunState> OpenState(RunContext& x, RunDirectory& directory, Progress& pro
   PAWL_ASSIGN(auto checkpoint, directory.LoadCheckpoint(damaged));
   for (const std::string& error : damaged) progress.Line("damaged checkpoint set aside: " + error);
   RunState state;
+  state.base = TakeSnapshot(x.state);
   if (!checkpoint) {
-    state.anchor = TakeSnapshot(x.state);
+    state.anchor = state.base;
     return state;
   }
   const std::string place = (directory.path() / "state").string();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace pawl {
 namespace {
 
@@ -21,6 +23,9 @@ void ForEachField(Position& p, F&& f) {
   f("unhealthy", p.unhealthy);
   f("healthy_step", p.healthy_step);
   f("healthy_document", p.healthy_document);
+  f("tripped", p.tripped);
+  f("health", p.health);
+  f("pass_rates", p.pass_rates);
   f("metrics_bytes", p.metrics_bytes);
   f("rollouts_bytes", p.rollouts_bytes);
   f("log_bytes", p.log_bytes);
@@ -33,6 +38,19 @@ void ForEachField(Position& p, F&& f) {
   f("ended", p.ended);
   f("stages", p.stages);
   f("base", p.base);
+}
+
+bool IsListsOfNumbers(const Json& json) {
+  return json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& list) {
+           return list.is_array() && std::all_of(list.begin(), list.end(),
+                                                 [](const Json& v) { return v.is_number(); });
+         });
+}
+
+bool IsHealthMemory(const Json& json) {
+  if (json.is_object() && json.empty()) return true;
+  return json.is_object() && json.value("first", Json()).is_object() &&
+         IsListsOfNumbers({{"grad_norms", json.value("grad_norms", Json())}});
 }
 
 }  // namespace
@@ -66,8 +84,12 @@ Result<RunPosition> ParsePosition(const Json& json) {
       wrong = fmt::format("position.json: \"{}\" has the wrong type", name);
     }
   });
-  if (wrong.empty() && (p.stage < 0 || p.attempt < 0 || p.step < 0 || !p.stages.is_array())) {
-    wrong = "position.json: stage, attempt and step must be 0 or more, stages a list";
+  if (wrong.empty() && (p.stage < 0 || p.attempt < 0 || p.step < 0 || !p.stages.is_array() ||
+                        !IsHealthMemory(p.health) || !IsListsOfNumbers(p.pass_rates))) {
+    wrong =
+        "position.json: stage, attempt and step must be 0 or more, stages a list, health an "
+        "object, "
+        "pass_rates lists of numbers";
   }
   if (!wrong.empty()) return BadFile(wrong);
   return p;

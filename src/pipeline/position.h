@@ -21,6 +21,9 @@ struct RunPosition {
   // Steps of this stage that were not finite, and where an undo goes back to.
   int unhealthy = 0, healthy_step = 0;
   std::uint64_t healthy_document = 0;
+  int tripped = 0;                   // steps in a row that tripped a tripwire
+  Json health = Json::object();      // what the tripwires compare with (health.h)
+  Json pass_rates = Json::object();  // of training problems (prompt_choice.h)
   // Of the stage's growing files.
   std::int64_t metrics_bytes = 0, rollouts_bytes = 0, log_bytes = 0;
   double stage_seconds = 0, run_seconds = 0;

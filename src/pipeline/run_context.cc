@@ -138,6 +138,7 @@ Result<Evaluation> Measure(const RunContext& x, const Policy& policy,
   settings.max_new_tokens = options.max_new_tokens;
   settings.seed = x.config.run.seed;
   settings.first_item = options.first_item;
+  settings.items = options.items;
   settings.max_batch = 128;
   EvaluateHooks hooks;
   hooks.cancelled = [&x] { return x.Stopped(); };

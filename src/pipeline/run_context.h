@@ -49,6 +49,7 @@ struct MeasureOptions {
   double temperature = 1.0;
   int max_new_tokens = 256;
   std::uint64_t first_item = 0;
+  std::vector<std::uint64_t> items = {};  // one address a problem, instead of first_item
 };
 Result<Evaluation> Measure(const RunContext& context, const Policy& policy,
                            std::span<const Problem> problems, const MeasureOptions& options);

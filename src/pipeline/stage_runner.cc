@@ -10,13 +10,6 @@
 #include "pipeline/outputs.h"
 
 namespace pawl {
-namespace {
-
-// Gates share random addresses over stages, so that near-identical models answer alike.
-constexpr std::uint64_t kGateItem = std::uint64_t{1} << 59;
-
-}  // namespace
-
 Status SaveRun(RunDirectory& directory, RunContext& context, const RunState& state,
                const RunClock& clock) {
   RunPosition position = state.position;
@@ -62,7 +55,7 @@ Result<StageEnd> StageRunner::Run() {
     if (end == StageEnd::kStopped) return end;
     if (end == StageEnd::kUnhealthy) {
       PAWL_TRY(Finish(GateDecision::kRollback,
-                      {{"rule", "health"}, {"reason", "steps stayed non-finite"}}));
+                      {{"rule", "health"}, {"reason", "unhealthy steps came again and again"}}));
       return end;
     }
     if (end == StageEnd::kTimeUp && p_.step == 0) {
@@ -72,11 +65,15 @@ Result<StageEnd> StageRunner::Run() {
       }
       return end;
     }
-    if (s_.best) RestoreSnapshot(*s_.best, x_.state);
-    Json evidence;
-    PAWL_ASSIGN(const auto decided, RunGate(evidence));
-    if (!decided) return Stop();
-    GateDecision decision = *decided;
+    // A signal inside the gate is saved with the state as training left it; the best comes again.
+    const TrainSnapshot trained = TakeSnapshot(x_.state);
+    PAWL_ASSIGN(const auto verdict, RunGate(s_.best ? *s_.best : trained));
+    if (!verdict) {
+      RestoreSnapshot(trained, x_.state);
+      return Stop();
+    }
+    Json evidence = verdict->evidence;
+    GateDecision decision = verdict->decision;
     if (decision == GateDecision::kHold) {
       evidence["inconclusive"] = true;
       if (gate.on_inconclusive == "rollback") decision = GateDecision::kRollback;
@@ -103,45 +100,13 @@ void StageRunner::BeginRetry() {
   s_.healthy.reset();
   s_.reference.reset();
   ++p_.attempt;
+  p_.tripped = 0;
+  p_.health = Json::object();
   p_.step = p_.best_step = p_.evaluations_without_best = p_.healthy_step = 0;
   p_.validated_step = -1;
   p_.next_document = p_.healthy_document = 0;
   p_.best_accuracy = p_.first_accuracy = -1;
   p_.learning_rate_scale /= 2;
-}
-
-Result<std::optional<GateDecision>> StageRunner::RunGate(Json& evidence) {
-  const auto& pool = x_.data.gate.problems();
-  const auto gate = MakeGate(x_.config.gate, static_cast<int>(x_.config.stages.size()),
-                             std::max(0.0, p_.first_accuracy));
-  const TrainSnapshot candidate = TakeSnapshot(x_.state);
-  std::size_t next = 0;
-  GateDecision decision = gate->Decide(pool.empty());
-  while (decision == GateDecision::kKeepTesting) {
-    const GatePlan plan = gate->Plan();
-    const std::size_t count = std::min(static_cast<std::size_t>(plan.batch), pool.size() - next);
-    const auto batch = std::span<const Problem>(pool).subspan(next, count);
-    MeasureOptions options;
-    options.greedy = plan.greedy;
-    options.samples = plan.samples;
-    options.temperature = stage_.temperature;
-    options.max_new_tokens = stage_.max_completion_length;
-    options.first_item = kGateItem + next;
-    // The same problems and random numbers for both.
-    RestoreSnapshot(s_.anchor, x_.state);
-    const auto before = Measure(x_, x_.state.policy(), batch, options);
-    RestoreSnapshot(candidate, x_.state);
-    if (!before) return tl::unexpected<Error>(before.error());
-    PAWL_ASSIGN(const Evaluation after, Measure(x_, x_.state.policy(), batch, options));
-    if (before->cancelled || after.cancelled) return std::optional<GateDecision>();
-    for (std::size_t i = 0; i < count; ++i) {
-      gate->Add({before->problems[i].Share(), after.problems[i].Share()});
-    }
-    next += count;
-    decision = gate->Decide(next == pool.size());
-  }
-  evidence = gate->Evidence();
-  return std::optional<GateDecision>(decision);
 }
 
 // gate.json: this decision, and those of all attempts.

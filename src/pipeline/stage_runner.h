@@ -8,6 +8,7 @@
 
 #include "pipeline/frozen_policy.h"
 #include "pipeline/gate.h"
+#include "pipeline/gate_answers.h"
 #include "pipeline/position.h"
 #include "pipeline/progress.h"
 #include "pipeline/run_clock.h"
@@ -22,6 +23,8 @@ namespace pawl {
 struct RunState {
   RunPosition position;
   TrainSnapshot anchor;                                   // the last accepted model
+  TrainSnapshot base;                                     // the model the run began with
+  GateAnswers answers;                                    // of anchors and base
   std::optional<TrainSnapshot> best, healthy, reference;  // of the attempt at hand (Checkpoint)
 };
 // Commits the position and all weights.
@@ -48,8 +51,9 @@ class StageRunner {
   Result<StepOutcome> Step(Trainer& trainer, std::uint64_t& next_document);
   Result<StepOutcome> GrpoStep(Trainer& trainer);
   Status Record(const StepOutcome& outcome, double seconds, double cpu_seconds);
+  std::string Tripwire(const Json& metrics) const;
   // Back to the healthy state with half the learning rate.
-  Status Undo();
+  Status Undo(const std::string& reason);
   void MarkHealthy();
   bool ValidationDue() const;
   bool EarlyStop() const;
@@ -61,10 +65,23 @@ class StageRunner {
   Status Save();
   Result<StageEnd> Stop();
   void BeginRetry();
-  // None: a signal came in the middle.
-  Result<std::optional<GateDecision>> RunGate(Json& evidence);
   Status RecordDecision(GateDecision decision, const Json& evidence);
   Status Finish(GateDecision decision, const Json& evidence);
+
+  // stage_gate.cc
+  struct Verdict {
+    GateDecision decision;
+    Json evidence;
+  };
+  // The gate's verdict on `candidate`, and where it is not accepted on the fractions of the soup;
+  // the state is left at the model that the verdict is about.  None: a signal came in the middle.
+  Result<std::optional<Verdict>> RunGate(const TrainSnapshot& candidate);
+  Result<std::optional<Verdict>> Judge(const TrainSnapshot& candidate);
+  // Shares of right answers of `model` to the pool's problems; empty: a signal came in the middle.
+  // who: its name in the cache, "" for a model that is asked once.
+  Result<std::vector<double>> Answers(const TrainSnapshot& model, const std::string& who,
+                                      std::span<const std::size_t> problems, const GatePlan& plan);
+
   double Elapsed() const { return SteadySeconds() - started_; }
 
   RunContext& x_;

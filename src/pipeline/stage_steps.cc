@@ -5,13 +5,12 @@
 
 #include "base/process.h"
 #include "pipeline/documents.h"
+#include "pipeline/health.h"
+#include "pipeline/prompt_choice.h"
 #include "pipeline/stage_runner.h"
 
 namespace pawl {
 namespace {
-
-// Times an unhealthy step is undone with half the learning rate before the run gives up.
-constexpr int kMaxUnhealthy = 3;
 
 // Places in the random address, apart for training and validation (gates: stage_runner.cc).
 std::uint64_t TrainItem(const RunPosition& p, std::size_t slot) {
@@ -51,12 +50,14 @@ Result<StageEnd> StageRunner::Train() {
     std::uint64_t next_document = p_.next_document;
     PAWL_ASSIGN(const StepOutcome outcome, Step(*trainer, next_document));
     if (outcome.cancelled) return Stop();
-    if (!outcome.healthy) {
-      PAWL_TRY(Undo());
-      if (p_.unhealthy > kMaxUnhealthy) return StageEnd::kUnhealthy;
+    if (!outcome.healthy || (!outcome.tripped.empty() && p_.tripped > 0)) {
+      PAWL_TRY(Undo(outcome.healthy ? outcome.tripped : "a value is not finite"));
+      if (p_.unhealthy > x_.config.health.max_undos) return StageEnd::kUnhealthy;
       PAWL_ASSIGN(trainer, MakeTrainer());
       continue;
     }
+    p_.tripped = outcome.tripped.empty() ? 0 : p_.tripped + 1;
+    if (p_.tripped == 0) RememberStep(p_.health, outcome.metrics);
     p_.next_document = next_document;
     ++p_.step;
     ++done;
@@ -76,14 +77,22 @@ Result<StageEnd> StageRunner::Train() {
 Result<std::unique_ptr<Trainer>> StageRunner::MakeTrainer() {
   PAWL_ASSIGN(StageSettings settings, ToSettings(stage_));
   settings.optimizer.learning_rate *= p_.learning_rate_scale;
-  return std::make_unique<Trainer>(x_.state, settings, total_,
-                                   RewardNames{x_.rewards->names(), x_.rewards->weights()},
-                                   x_.config.run.seed, *x_.compute);
+  auto trainer = std::make_unique<Trainer>(x_.state, settings, total_,
+                                           RewardNames{x_.rewards->names(), x_.rewards->weights()},
+                                           x_.config.run.seed, *x_.compute);
+  if (stage_.l2_sp > 0) trainer->PullTowards(&s_.reference->parameters);
+  return trainer;
+}
+
+std::string StageRunner::Tripwire(const Json& metrics) const {
+  return TrippedBy(x_.config.health, p_.health, metrics);
 }
 
 void StageRunner::BeginAttempt() {
   if (stage_.reset_optimizer) x_.state.ResetOptimizer();
-  if (stage_.beta > 0) s_.reference = TakeSnapshot(x_.state);
+  if ((stage_.beta > 0 && stage_.kl_reference == "stage") || stage_.l2_sp > 0) {
+    s_.reference = TakeSnapshot(x_.state);
+  }
   reference_.reset();
   MarkHealthy();
 }
@@ -94,17 +103,18 @@ void StageRunner::MarkHealthy() {
   p_.healthy_document = p_.next_document;
 }
 
-Status StageRunner::Undo() {
+Status StageRunner::Undo(const std::string& reason) {
   ++p_.unhealthy;
-  progress_.Line(
-      fmt::format("{}: step {} was not finite; back to step {} with half the learning rate",
-                  stage_.name, p_.step + 1, p_.healthy_step));
+  p_.tripped = 0;
+  progress_.Line(fmt::format("{}: step {}: {}; back to step {} with half the learning rate",
+                             stage_.name, p_.step + 1, reason, p_.healthy_step));
   PAWL_TRY(files_.Metrics(WriteJson({{"step", p_.step + 1},
                                      {"attempt", p_.attempt},
                                      {"unhealthy", p_.unhealthy},
+                                     {"reason", reason},
                                      {"undone_to_step", p_.healthy_step}})));
-  PAWL_TRY(files_.Log(fmt::format("step {} was not finite; back to step {}, learning rate halved",
-                                  p_.step + 1, p_.healthy_step)));
+  PAWL_TRY(files_.Log(fmt::format("step {}: {}; back to step {}, learning rate halved", p_.step + 1,
+                                  reason, p_.healthy_step)));
   RestoreSnapshot(*s_.healthy, x_.state);
   p_.learning_rate_scale /= 2;
   p_.step = p_.validated_step = p_.healthy_step;
@@ -134,19 +144,29 @@ Result<StepOutcome> StageRunner::Step(Trainer& trainer, std::uint64_t& next_docu
   if (stage_.method != "sft") return GrpoStep(trainer);
   PAWL_ASSIGN(const auto documents,
               NextDocuments(x_, static_cast<std::size_t>(p_.stage), next_document));
-  return trainer.SftStep(documents, p_.step);
+  StepHooks hooks;
+  hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
+  return trainer.SftStep(documents, p_.step, hooks);
 }
 
 Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
-  std::vector<PromptTask> tasks;
+  const auto stage = static_cast<std::size_t>(p_.stage);
+  PassRates rates(p_.pass_rates);
+  std::vector<PromptChoice> choices;
   std::vector<const Problem*> problems;
-  for (const PromptChoice& choice :
-       ChoosePrompts(x_, static_cast<std::size_t>(p_.stage), p_.step)) {
-    const auto& all = x_.data.train.at(x_.config.stages[choice.stage].name).problems();
-    problems.push_back(&all[choice.problem]);
-    PAWL_ASSIGN(auto ids, x_.prompts->Ids(*problems.back()));
-    tasks.push_back({problems.back()->id, std::move(ids), TrainItem(p_, tasks.size())});
-  }
+  const auto tasks_of =
+      [&](const std::vector<PromptChoice>& chosen) -> Result<std::vector<PromptTask>> {
+    std::vector<PromptTask> tasks;
+    for (const PromptChoice& choice : chosen) {
+      const auto& all = x_.data.train.at(x_.config.stages[choice.stage].name).problems();
+      problems.push_back(&all[choice.problem]);
+      PAWL_ASSIGN(auto ids, x_.prompts->Ids(*problems.back()));
+      tasks.push_back({problems.back()->id, std::move(ids), TrainItem(p_, choices.size())});
+      choices.push_back(choice);
+    }
+    return tasks;
+  };
+  PAWL_ASSIGN(const auto tasks, tasks_of(ChoosePrompts(x_, stage, p_.step, total_, rates)));
   const Grader grader = [&](std::size_t task, const Completion& completion) {
     GradedCompletion graded;
     graded.text = x_.tokenizer->Decode(completion.ids, true);
@@ -155,14 +175,33 @@ Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
     for (const Graded& g : x_.rewards->Grade(text, *problems[task])) {
       graded.rewards.push_back(g.value);
     }
-    graded.correct = x_.grader->Grade(text, *problems[task]).correct;
+    const Graded answer = x_.grader->Grade(text, *problems[task]);
+    graded.correct = answer.correct;
+    graded.answered = answer.extracted.has_value();
     return graded;
   };
-  const auto stopped = [this] { return x_.Stopped(); };
-  if (!s_.reference) return trainer.GrpoStep(tasks, p_.step, grader, nullptr, stopped);
-  if (!reference_) reference_.emplace(x_.state, *s_.reference);
-  const Policy reference = reference_->policy();
-  return trainer.GrpoStep(tasks, p_.step, grader, &reference, stopped);
+  StepHooks hooks;
+  hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
+  int round = 0;
+  hooks.refill = [&](std::size_t count) {
+    return tasks_of(ChooseMore(x_, stage, p_.step, ++round, count, rates));
+  };
+  std::optional<Policy> reference;
+  if (stage_.beta > 0) {
+    if (!reference_) {
+      reference_.emplace(x_.state, stage_.kl_reference == "base" ? s_.base : *s_.reference);
+    }
+    reference.emplace(reference_->policy());
+  }
+  PAWL_ASSIGN(StepOutcome outcome, trainer.GrpoStep(
+                                       tasks, p_.step, grader, reference ? &*reference : nullptr,
+                                       [this] { return x_.Stopped(); }, hooks));
+  if (!outcome.cancelled && NeedsPassRates(x_.config)) {
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      rates.Add(x_, choices[i], outcome.pass_rates[i]);
+    }
+  }
+  return outcome;
 }
 
 // The finished step's lines; p_.step counts it already.
@@ -171,6 +210,10 @@ Status StageRunner::Record(const StepOutcome& outcome, double seconds, double cp
   p_.trained_tokens += static_cast<double>(outcome.trained_tokens);
   Json line{{"step", p_.step}, {"attempt", p_.attempt}};
   for (const auto& [key, value] : outcome.metrics.items()) line[key] = value;
+  if (!outcome.tripped.empty()) {
+    line["tripped"] = outcome.tripped;
+    PAWL_TRY(files_.Log(fmt::format("step {} left out: {}", p_.step, outcome.tripped)));
+  }
   line["rollout_seconds"] = outcome.rollout_seconds;
   line["train_seconds"] = outcome.train_seconds;
   line["seconds"] = seconds;

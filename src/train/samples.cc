@@ -1,5 +1,7 @@
 #include "train/samples.h"
 
+#include <algorithm>
+
 namespace pawl {
 
 Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& settings,
@@ -60,19 +62,51 @@ NamedNumbers AssignAdvantages(const StageSettings& settings, const RewardNames& 
   return GenerationMetrics(lengths, input, rewards.names, advantages);
 }
 
-std::vector<std::size_t> TasksWithSignal(const StageSettings& settings,
-                                         std::span<const Sample> samples, std::size_t tasks) {
+bool EndsInLoop(std::span<const std::int32_t> ids) {
+  constexpr std::size_t kLongestPeriod = 16, kTokens = 16, kTimes = 4;
+  for (std::size_t period = 1; period <= kLongestPeriod; ++period) {
+    const std::size_t length = std::max(kTokens, kTimes * period);
+    if (length > ids.size()) continue;
+    const auto tail = ids.last(length);
+    if (std::equal(tail.begin() + static_cast<std::ptrdiff_t>(period), tail.end(), tail.begin())) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<std::size_t> TasksWithSignal(std::span<const Sample> samples, std::size_t tasks) {
   std::vector<bool> signal(tasks, false);
   for (const Sample& sample : samples) {
-    if ((sample.advantage != 0 || settings.loss.beta > 0) && !sample.masked) {
-      signal[sample.task] = true;
-    }
+    if (sample.advantage != 0 && !sample.masked) signal[sample.task] = true;
   }
   std::vector<std::size_t> kept;
   for (std::size_t t = 0; t < tasks; ++t) {
     if (signal[t]) kept.push_back(t);
   }
   return kept;
+}
+
+void CutTo(std::size_t wanted, std::size_t size, std::vector<PromptTask>& tasks,
+           std::vector<Sample>& samples) {
+  if (tasks.size() <= wanted) return;
+  std::vector<std::size_t> chosen = TasksWithSignal(samples, tasks.size());
+  for (std::size_t t = 0; t < tasks.size() && chosen.size() < wanted; ++t) {
+    if (std::find(chosen.begin(), chosen.end(), t) == chosen.end()) chosen.push_back(t);
+  }
+  chosen.resize(wanted);
+  std::sort(chosen.begin(), chosen.end());
+  std::vector<PromptTask> tasks_left;
+  std::vector<Sample> samples_left;
+  for (const std::size_t t : chosen) {
+    for (std::size_t g = 0; g < size; ++g) {
+      samples_left.push_back(std::move(samples[t * size + g]));
+      samples_left.back().task = tasks_left.size();
+    }
+    tasks_left.push_back(std::move(tasks[t]));
+  }
+  tasks = std::move(tasks_left);
+  samples = std::move(samples_left);
 }
 
 Json RolloutJson(const PromptTask& task, std::size_t index, const Sample& sample, int step) {

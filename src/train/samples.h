@@ -42,10 +42,17 @@ std::vector<Sample> GradeAll(const StageSettings& settings, const Grader& grader
 NamedNumbers AssignAdvantages(const StageSettings& settings, const RewardNames& rewards,
                               std::span<Sample> samples);
 
-// Tasks whose completions have a gradient, in order: a group whose advantages are all zero has none
-// unless the loss has a KL term.
-std::vector<std::size_t> TasksWithSignal(const StageSettings& settings,
-                                         std::span<const Sample> samples, std::size_t tasks);
+// Tasks with an unmasked completion whose advantage is not 0, in order.
+std::vector<std::size_t> TasksWithSignal(std::span<const Sample> samples, std::size_t tasks);
+
+// Whether a completion ends in a loop: its last tokens, 16 or more, are one period of at most 16
+// tokens at least four times over.
+bool EndsInLoop(std::span<const std::int32_t> ids);
+
+// Of more tasks than a step has, keeps `wanted`: those with signal first.  size: completions of
+// each.
+void CutTo(std::size_t wanted, std::size_t size, std::vector<PromptTask>& tasks,
+           std::vector<Sample>& samples);
 
 // A line of rollouts.jsonl.  index: of the completion in its group.
 Json RolloutJson(const PromptTask& task, std::size_t index, const Sample& sample, int step);

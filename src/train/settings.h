@@ -21,6 +21,7 @@ struct OptimizerSettings {
   double learning_rate = 1e-5;  // TRL's GRPO: 1e-6; LoRA and small models want more
   AdamWConfig adamw;           // adam_beta1, adam_beta2, adam_epsilon, weight_decay (matrices only)
   double max_grad_norm = 1.0;  // 0: no clipping
+  double l2_sp = 0;            // decay towards the stage's start (Li et al. 2018, arXiv:1802.01483)
   ScheduleConfig schedule;     // lr_scheduler_type, warmup_steps, warmup_ratio, lr_scheduler_kwargs
 };
 
@@ -38,6 +39,8 @@ struct StageSettings {
   GrpoLossConfig loss;     // loss_type, epsilon, beta ...
   ScaleRewards scale_rewards = ScaleRewards::kGroup;
   RewardAggregation multi_objective_aggregation = RewardAggregation::kSumThenNormalize;
+  int max_refills = 0;     // dynamic sampling: further rounds of prompts in place of groups without
+                           // signal (DAPO, arXiv:2503.14476)
   int rollout_batch = 64;  // sequences decoded together; changes speed, not results
 };
 

@@ -1,20 +1,11 @@
-#include "train/trainer.h"
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
 
-#include "train/samples.h"
-#include "train/update.h"
+#include "train/trainer_impl.h"
 
 namespace pawl {
 namespace {
-
-double Now() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
-}
 
 // Activations of one slice of completions together stay near this size.
 constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
@@ -50,43 +41,24 @@ class MetricMeans {
   std::map<std::string, std::pair<double, double>> sums_;
 };
 
-}  // namespace
-
-struct Trainer::Impl {
-  TrainState& state;
-  StageSettings settings;
-  RewardNames rewards;
-  std::uint64_t seed;
-  const Compute& compute;
-  Updater updater;
-  TrainBuffersPtr buffers;
-  AccumulateOptions accumulate;
-
-  Impl(TrainState& s, const StageSettings& given, int total_steps, RewardNames names,
-       std::uint64_t run_seed, const Compute& c)
-      : state(s),
-        settings(given),
-        rewards(std::move(names)),
-        seed(run_seed),
-        compute(c),
-        updater(s, settings.optimizer, total_steps * std::max(1, settings.num_iterations), c),
-        buffers(MakeTrainBuffers(s.model)) {
-    accumulate.slice_rows = SliceRows(s);
-    accumulate.inverse_temperature =
-        given.method == TrainMethod::kGrpo ? static_cast<float>(1.0 / given.temperature) : 1.0f;
+// entropy, and max_logp_difference: sampler and trainer are one policy, so it must be 0.
+void CompareWithSampler(std::span<const Sample> samples, std::span<const std::size_t> kept,
+                        Json& metrics) {
+  double worst = 0, entropy = 0, tokens = 0;
+  for (const Sample& sample : samples) {
+    if (!std::binary_search(kept.begin(), kept.end(), sample.task)) continue;
+    for (std::size_t k = 0; k < sample.completion.ids.size(); ++k) {
+      worst = std::max(worst, std::fabs(static_cast<double>(sample.trained_log_probs[k]) -
+                                        static_cast<double>(sample.completion.log_probs[k])));
+      entropy += static_cast<double>(sample.entropies[k]);
+      tokens += 1;
+    }
   }
+  metrics["entropy"] = tokens > 0 ? entropy / tokens : 0;
+  metrics["max_logp_difference"] = worst;
+}
 
-  std::vector<GroupTask> Groups(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
-                                std::span<const std::size_t> kept, bool training);
-  void Score(const Policy& policy, std::span<const PromptTask> tasks, std::vector<Sample>& samples,
-             std::span<const std::size_t> kept, std::vector<float> Sample::*into);
-  Status Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
-                   std::span<const std::size_t> kept, int step, StepOutcome& outcome);
-  LossOutput LossOf(std::span<Sample*> batch, const LossScale& scale);
-  // Everything behind the rollout.
-  Status Train(std::span<const PromptTask> tasks, std::vector<Sample>& samples, int step,
-               const Policy* reference, StepOutcome& outcome);
-};
+}  // namespace
 
 std::vector<GroupTask> Trainer::Impl::Groups(std::span<const PromptTask> tasks,
                                              std::vector<Sample>& samples,
@@ -140,7 +112,8 @@ LossOutput Trainer::Impl::LossOf(std::span<Sample*> batch, const LossScale& scal
 }
 
 Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
-                                std::span<const std::size_t> kept, int step, StepOutcome& outcome) {
+                                std::span<const std::size_t> kept, int step, const StepHooks& hooks,
+                                StepOutcome& outcome) {
   const auto size = static_cast<std::size_t>(settings.num_generations);
   const auto batch_tasks = static_cast<std::size_t>(settings.per_device_train_batch_size);
   const std::size_t micro_batches = (tasks.size() + batch_tasks - 1) / batch_tasks;
@@ -171,18 +144,113 @@ Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<S
   }
   outcome.metrics["loss"] = total;
   means.WriteTo(outcome.metrics);
-  if (!std::isfinite(total)) {
-    outcome.healthy = false;
+  if (step % settings.num_iterations == 0) CompareWithSampler(samples, kept, outcome.metrics);
+  return Update(step, hooks, outcome);
+}
+
+// The optimizer step on the gradients gathered, unless the loss is not finite or a tripwire trips.
+Status Trainer::Impl::Update(int step, const StepHooks& hooks, StepOutcome& outcome) {
+  const double norm = updater.Norm();
+  outcome.metrics["grad_norm"] = norm;
+  outcome.healthy = std::isfinite(outcome.metrics["loss"].get<double>()) && std::isfinite(norm);
+  if (outcome.healthy && hooks.tripwire) outcome.tripped = hooks.tripwire(outcome.metrics);
+  if (!outcome.healthy || !outcome.tripped.empty()) {
     updater.Clear();
     return {};
   }
-  PAWL_ASSIGN(const Updater::Outcome update, updater.Apply(step));
+  PAWL_ASSIGN(const Updater::Outcome update, updater.Apply(step, norm));
   outcome.learning_rate = update.learning_rate;
-  outcome.healthy = update.healthy;
-  outcome.applied = update.healthy;
-  outcome.metrics["grad_norm"] = update.grad_norm;
   outcome.metrics["learning_rate"] = update.learning_rate;
+  outcome.healthy = outcome.applied = update.healthy;
   return {};
+}
+
+// The step's completions and advantages.  With refills, `tasks` gets the prompts that took the
+// place of groups without signal; what they replaced stays in metrics and rollouts.
+Result<std::vector<Sample>> Trainer::Impl::Gather(std::vector<PromptTask>& tasks,
+                                                  const Grader& grader,
+                                                  const std::function<bool()>& cancelled,
+                                                  const StepHooks& hooks, StepOutcome& outcome) {
+  const std::size_t wanted = tasks.size();
+  std::vector<Sample> samples;
+  std::vector<PromptTask> next = tasks;
+  tasks.clear();
+  for (int round = 0; !next.empty(); ++round) {
+    const std::size_t offset = tasks.size();
+    const Grader numbered = [&](std::size_t task, const Completion& completion) {
+      return grader(offset + task, completion);
+    };
+    PAWL_ASSIGN(RolloutBatch batch,
+                RollOut(state, settings, seed, compute, next, numbered, cancelled));
+    outcome.new_tokens += batch.new_tokens;
+    outcome.cancelled = batch.stopped;
+    if (batch.stopped) return samples;
+    for (Sample& sample : batch.samples) {
+      sample.task += offset;
+      samples.push_back(std::move(sample));
+    }
+    tasks.insert(tasks.end(), next.begin(), next.end());
+    next.clear();
+    for (const auto& [name, value] : AssignAdvantages(settings, rewards, samples)) {
+      outcome.metrics[name] = value;
+    }
+    const std::size_t missing =
+        wanted - std::min(wanted, TasksWithSignal(samples, tasks.size()).size());
+    if (round < settings.max_refills && missing > 0 && hooks.refill) {
+      PAWL_ASSIGN(next, hooks.refill(missing));
+    }
+  }
+  return samples;
+}
+
+// Metrics and lines of everything that was generated.
+void Trainer::Impl::Describe(std::span<const PromptTask> tasks, std::span<const Sample> samples,
+                             int step, StepOutcome& outcome) {
+  const auto size = static_cast<std::size_t>(settings.num_generations);
+  double answered = 0, looped = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const Sample& sample = samples[i];
+    outcome.rollouts.push_back(RolloutJson(tasks[sample.task], i % size, sample, step));
+    if (i % size == 0) outcome.pass_rates.push_back(0);
+    outcome.pass_rates.back() += (sample.graded.correct ? 1.0 : 0.0) / static_cast<double>(size);
+    answered += sample.graded.answered ? 1 : 0;
+    looped += EndsInLoop(sample.completion.ids) ? 1 : 0;
+  }
+  outcome.mean_reward = outcome.metrics["reward"].get<double>();
+  outcome.accuracy = Mean(outcome.pass_rates);
+  outcome.metrics["accuracy"] = outcome.accuracy;
+  outcome.metrics["completions/answered_ratio"] = answered / static_cast<double>(samples.size());
+  outcome.metrics["completions/repetition_ratio"] = looped / static_cast<double>(samples.size());
+  outcome.metrics["num_tokens"] = outcome.new_tokens;
+}
+
+// With a KL term every group has a gradient, whatever its rewards.
+std::vector<std::size_t> Trainer::Impl::TrainedTasks(std::span<const Sample> samples,
+                                                     std::size_t tasks) const {
+  if (settings.loss.beta == 0) return TasksWithSignal(samples, tasks);
+  std::vector<std::size_t> kept;
+  const auto size = static_cast<std::size_t>(settings.num_generations);
+  for (std::size_t t = 0; t < tasks; ++t) {
+    const auto group = samples.subspan(t * size, size);
+    if (std::any_of(group.begin(), group.end(), [](const Sample& s) { return !s.masked; })) {
+      kept.push_back(t);
+    }
+  }
+  return kept;
+}
+
+Trainer::Impl::Impl(TrainState& s, const StageSettings& given, int total_steps, RewardNames names,
+                    std::uint64_t run_seed, const Compute& c)
+    : state(s),
+      settings(given),
+      rewards(std::move(names)),
+      seed(run_seed),
+      compute(c),
+      updater(s, settings.optimizer, total_steps * std::max(1, settings.num_iterations), c),
+      buffers(MakeTrainBuffers(s.model)) {
+  accumulate.slice_rows = SliceRows(s);
+  accumulate.inverse_temperature =
+      given.method == TrainMethod::kGrpo ? static_cast<float>(1.0 / given.temperature) : 1.0f;
 }
 
 Trainer::Trainer(TrainState& state, const StageSettings& settings, int total_steps,
@@ -191,19 +259,27 @@ Trainer::Trainer(TrainState& state, const StageSettings& settings, int total_ste
                                    compute)) {}
 Trainer::~Trainer() = default;
 
-Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> tasks, int step,
+void Trainer::PullTowards(const std::vector<std::vector<float>>* start) {
+  impl_->updater.PullTowards(start);
+}
+
+Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> given, int step,
                                       const Grader& grader, const Policy* reference,
-                                      const std::function<bool()>& cancelled) {
+                                      const std::function<bool()>& cancelled,
+                                      const StepHooks& hooks) {
   Impl& impl = *impl_;
   StepOutcome outcome;
   const double start = Now();
-  PAWL_ASSIGN(RolloutBatch batch, RollOut(impl.state, impl.settings, impl.seed, impl.compute, tasks,
-                                          grader, cancelled));
-  outcome.cancelled = batch.stopped;
+  std::vector<PromptTask> tasks(given.begin(), given.end());
+  PAWL_ASSIGN(std::vector<Sample> samples, impl.Gather(tasks, grader, cancelled, hooks, outcome));
   outcome.rollout_seconds = Now() - start;
-  outcome.new_tokens = batch.new_tokens;
-  if (batch.stopped) return outcome;
-  PAWL_TRY(impl.Train(tasks, batch.samples, step, reference, outcome));
+  if (outcome.cancelled) return outcome;
+  impl.Describe(tasks, samples, step, outcome);
+  if (impl.settings.max_refills > 0) {
+    outcome.metrics["groups_refilled"] = tasks.size() - given.size();
+  }
+  CutTo(given.size(), static_cast<std::size_t>(impl.settings.num_generations), tasks, samples);
+  PAWL_TRY(impl.Train(tasks, samples, step, reference, hooks, outcome));
   return outcome;
 }
 
@@ -220,116 +296,49 @@ Result<StepOutcome> Trainer::GrpoStepOn(std::span<const PromptTask> tasks,
     for (const Completion& completion : completions[t]) outcome.new_tokens += completion.ids.size();
   }
   std::vector<Sample> samples = GradeAll(impl.settings, grader, std::move(completions));
+  for (const auto& [name, value] : AssignAdvantages(impl.settings, impl.rewards, samples)) {
+    outcome.metrics[name] = value;
+  }
   impl.Score(impl.state.policy(), tasks, samples, unscored, &Sample::log_probs);
   for (Sample& sample : samples) {
     if (sample.completion.log_probs.empty()) sample.completion.log_probs = sample.log_probs;
   }
-  PAWL_TRY(impl.Train(tasks, samples, step, reference, outcome));
+  impl.Describe(tasks, samples, step, outcome);
+  PAWL_TRY(impl.Train(tasks, samples, step, reference, {}, outcome));
   return outcome;
 }
 
 Status Trainer::Impl::Train(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
-                            int step, const Policy* reference, StepOutcome& outcome) {
-  for (const auto& [name, value] : AssignAdvantages(settings, rewards, samples)) {
-    outcome.metrics[name] = value;
-  }
-  const auto size = static_cast<std::size_t>(settings.num_generations);
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    const Sample& sample = samples[i];
-    outcome.rollouts.push_back(RolloutJson(tasks[sample.task], i % size, sample, step));
-    if (i % size == 0) outcome.pass_rates.push_back(0);
-    outcome.pass_rates.back() += (sample.graded.correct ? 1.0 : 0.0) / static_cast<double>(size);
-  }
-  outcome.mean_reward = outcome.metrics["reward"].get<double>();
-  outcome.accuracy = Mean(outcome.pass_rates);
-  outcome.metrics["accuracy"] = outcome.accuracy;
-  const auto kept = TasksWithSignal(settings, samples, tasks.size());
+                            int step, const Policy* reference, const StepHooks& hooks,
+                            StepOutcome& outcome) {
+  const auto kept = TrainedTasks(samples, tasks.size());
   outcome.metrics["groups_skipped"] = tasks.size() - kept.size();
   const double train_start = Now();
-  if (!kept.empty()) {
-    for (Sample& sample : samples) sample.log_probs = sample.completion.log_probs;
-    if (settings.loss.beta > 0) {
-      PAWL_CHECK(reference != nullptr);
-      std::vector<std::size_t> all(tasks.size());
-      for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
-      Score(*reference, tasks, samples, all, &Sample::reference);
+  if (kept.empty()) {
+    if (hooks.tripwire) outcome.tripped = hooks.tripwire(outcome.metrics);
+    return {};
+  }
+  for (Sample& sample : samples) sample.log_probs = sample.completion.log_probs;
+  if (settings.loss.beta > 0) {
+    PAWL_CHECK(reference != nullptr);
+    std::vector<std::size_t> all(tasks.size());
+    for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
+    Score(*reference, tasks, samples, all, &Sample::reference);
+  }
+  const int iterations = settings.num_iterations;
+  for (int i = 0; i < iterations && outcome.healthy && outcome.tripped.empty(); ++i) {
+    // The sampler's log-probabilities are the trainer's until the first update.
+    if (i > 0) Score(state.policy(), tasks, samples, kept, &Sample::log_probs);
+    PAWL_TRY(Iteration(tasks, samples, kept, step * iterations + i, hooks, outcome));
+  }
+  for (const std::size_t t : kept) outcome.trained_tokens += tasks[t].prompt.size();
+  for (const Sample& sample : samples) {
+    if (std::binary_search(kept.begin(), kept.end(), sample.task)) {
+      outcome.trained_tokens += sample.completion.ids.size();
     }
-    double worst = 0, entropy = 0, tokens = 0;
-    for (int iteration = 0; iteration < settings.num_iterations && outcome.healthy; ++iteration) {
-      // The sampler's log-probabilities are the trainer's until the first update.
-      if (iteration > 0) Score(state.policy(), tasks, samples, kept, &Sample::log_probs);
-      PAWL_TRY(
-          Iteration(tasks, samples, kept, step * settings.num_iterations + iteration, outcome));
-      if (iteration > 0) continue;
-      for (const Sample& sample : samples) {
-        if (!std::binary_search(kept.begin(), kept.end(), sample.task)) continue;
-        for (std::size_t k = 0; k < sample.completion.ids.size(); ++k) {
-          worst = std::max(worst, std::fabs(static_cast<double>(sample.trained_log_probs[k]) -
-                                            static_cast<double>(sample.completion.log_probs[k])));
-          entropy += static_cast<double>(sample.entropies[k]);
-          tokens += 1;
-        }
-      }
-    }
-    outcome.trained_tokens = static_cast<std::size_t>(tokens);
-    for (const std::size_t t : kept) outcome.trained_tokens += tasks[t].prompt.size();
-    outcome.metrics["entropy"] = tokens > 0 ? entropy / tokens : 0;
-    outcome.metrics["max_logp_difference"] = worst;
   }
   outcome.train_seconds = Now() - train_start;
-  outcome.metrics["num_tokens"] = outcome.new_tokens;
   return {};
-}
-
-Result<StepOutcome> Trainer::SftStep(std::span<const SftDocument> documents, int step) {
-  Impl& impl = *impl_;
-  StepOutcome outcome;
-  const double start = Now();
-  double total = 0;
-  for (const SftDocument& document : documents) {
-    for (const float weight : document.weights) total += static_cast<double>(weight);
-  }
-  if (total <= 0) return outcome;
-  // A document is a group of one: what comes before the first target is its prompt.
-  std::vector<std::vector<float>> coefficients(documents.size()), log_probs(documents.size());
-  std::vector<GroupTask> groups;
-  for (std::size_t d = 0; d < documents.size(); ++d) {
-    const SftDocument& document = documents[d];
-    PAWL_CHECK(document.ids.size() == document.weights.size());
-    std::size_t first = 1;
-    while (first < document.ids.size() && document.weights[first] == 0) ++first;
-    if (first >= document.ids.size()) continue;
-    for (std::size_t k = first; k < document.ids.size(); ++k) {
-      coefficients[d].push_back(
-          static_cast<float>(-static_cast<double>(document.weights[k]) / total));
-    }
-    log_probs[d].resize(coefficients[d].size());
-    const std::span<const std::int32_t> ids(document.ids);
-    groups.push_back({ids.first(first), {{ids.subspan(first), coefficients[d], log_probs[d], {}}}});
-    outcome.trained_tokens += document.ids.size();
-  }
-  AccumulateGradients(impl.state.policy(), impl.compute, groups, impl.accumulate, *impl.buffers,
-                      impl.updater.gradients());
-  double loss = 0;
-  for (std::size_t d = 0; d < documents.size(); ++d) {
-    for (std::size_t k = 0; k < coefficients[d].size(); ++k) {
-      loss += static_cast<double>(coefficients[d][k]) * static_cast<double>(log_probs[d][k]);
-    }
-  }
-  outcome.metrics["loss"] = loss;
-  if (!std::isfinite(loss)) {
-    outcome.healthy = false;
-    impl.updater.Clear();
-    return outcome;
-  }
-  PAWL_ASSIGN(const Updater::Outcome update, impl.updater.Apply(step));
-  outcome.applied = outcome.healthy = update.healthy;
-  outcome.learning_rate = update.learning_rate;
-  outcome.metrics["grad_norm"] = update.grad_norm;
-  outcome.metrics["learning_rate"] = update.learning_rate;
-  outcome.metrics["num_tokens"] = outcome.trained_tokens;
-  outcome.train_seconds = Now() - start;
-  return outcome;
 }
 
 }  // namespace pawl

@@ -28,6 +28,7 @@ struct GradedCompletion {
   std::string text;
   std::vector<double> rewards;  // one per reward function; NaN: it gave no value
   bool correct = false;
+  bool answered = false;  // an answer was found, right or wrong
 };
 // task: index into the step's tasks.  Called from one thread.
 using Grader = std::function<GradedCompletion(std::size_t task, const Completion& completion)>;
@@ -42,10 +43,11 @@ struct SftDocument {
 struct StepOutcome {
   Json metrics = Json::object();   // flat name -> number (docs/METRICS.md)
   std::vector<Json> rollouts;      // one object a completion, for rollouts.jsonl; no times
-  std::vector<double> pass_rates;  // per task: share of its completions that are correct
+  std::vector<double> pass_rates;  // per task, refills last: share of its correct completions
   bool applied = false;            // false: no group carried signal, or the step was unhealthy
   bool healthy = true;     // false: loss, gradient or weights were not finite; nothing was changed
   bool cancelled = false;  // stopped in the middle; nothing was changed
+  std::string tripped;     // the tripwire that kept the update from being applied
   double learning_rate = 0, mean_reward = 0, accuracy = 0;
   std::size_t new_tokens = 0, trained_tokens = 0;
   double rollout_seconds = 0, train_seconds = 0;
@@ -55,6 +57,15 @@ struct StepOutcome {
 struct RewardNames {
   std::vector<std::string> names;
   std::vector<double> weights;
+};
+
+// What a step asks of whoever runs the stage.
+struct StepHooks {
+  // Looks at all metrics before the update: a text names the tripwire that the step tripped, and
+  // the update is left out.
+  std::function<std::string(const Json& metrics)> tripwire = {};
+  // With settings.max_refills: further prompts, numbered on from the step's tasks for the grader.
+  std::function<Result<std::vector<PromptTask>>(std::size_t count)> refill = {};
 };
 
 class Trainer {
@@ -68,14 +79,18 @@ class Trainer {
   // epoch may have fewer).  step counts from 0 within the stage.  reference: what beta's KL is
   // measured against; null when beta is 0.  cancelled is polled every decode step.
   Result<StepOutcome> GrpoStep(std::span<const PromptTask> tasks, int step, const Grader& grader,
-                               const Policy* reference, const std::function<bool()>& cancelled);
+                               const Policy* reference, const std::function<bool()>& cancelled,
+                               const StepHooks& hooks = {});
   // The same step on completions made beforehand, num_generations a task: completions[task][i].
   // Those without log_probs count as the policy's own; it scores them first.  Ids must lie in the
   // vocabulary.
   Result<StepOutcome> GrpoStepOn(std::span<const PromptTask> tasks,
                                  std::vector<std::vector<Completion>> completions, int step,
                                  const Grader& grader, const Policy* reference);
-  Result<StepOutcome> SftStep(std::span<const SftDocument> documents, int step);
+  Result<StepOutcome> SftStep(std::span<const SftDocument> documents, int step,
+                              const StepHooks& hooks = {});
+  // For settings.optimizer.l2_sp: parameters of a snapshot, which outlives the trainer.
+  void PullTowards(const std::vector<std::vector<float>>* start);
 
  private:
   struct Impl;

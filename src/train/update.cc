@@ -45,18 +45,20 @@ void Updater::AllocateMoments() {
   }
 }
 
-Result<Updater::Outcome> Updater::Apply(int step) {
+double Updater::Norm() {
+  if (lookups_) lookups_->FoldInto(compute_, weight_gradients_->embed);
+  double squares = 0;
+  for (const FlatParameter& gradient : GradientSpans()) {
+    squares += SumOfSquares(gradient.values, compute_.pool);
+  }
+  return std::sqrt(squares);
+}
+
+Result<Updater::Outcome> Updater::Apply(int step, double norm) {
   Outcome outcome;
   PAWL_ASSIGN(outcome.learning_rate,
               LearningRate(settings_.schedule, settings_.learning_rate, step, total_steps_));
-  if (lookups_) lookups_->FoldInto(compute_, weight_gradients_->embed);
-  auto gradients = GradientSpans();
-  double squares = 0;
-  for (const FlatParameter& gradient : gradients) {
-    squares += SumOfSquares(gradient.values, compute_.pool);
-  }
-  outcome.grad_norm = std::sqrt(squares);
-  if (!std::isfinite(outcome.grad_norm)) {
+  if (!std::isfinite(norm)) {
     outcome.healthy = false;
     Clear();
     return outcome;
@@ -64,7 +66,9 @@ Result<Updater::Outcome> Updater::Apply(int step) {
   AllocateMoments();
   // With finite gradients a weight stays finite unless the rate is absurd; that is found by the
   // norm of the weights after the update, and the caller then returns to its last snapshot.
-  const auto scale = static_cast<float>(ClipFactor(outcome.grad_norm, settings_.max_grad_norm));
+  const auto scale = static_cast<float>(ClipFactor(norm, settings_.max_grad_norm));
+  const auto pull = static_cast<float>(outcome.learning_rate * settings_.l2_sp);
+  auto gradients = GradientSpans();
   const AdamWStep scalars =
       MakeAdamWStep(settings_.adamw, outcome.learning_rate, state_.optimizer_steps + 1);
   auto parameters = state_.Trained();
@@ -78,6 +82,9 @@ Result<Updater::Outcome> Updater::Apply(int step) {
                   std::span(state_.first_moment[i]).subspan(begin, n),
                   std::span(state_.second_moment[i]).subspan(begin, n));
       std::memset(gradients[i].values.data() + begin, 0, n * sizeof(float));
+      if (start_ != nullptr && pull > 0) {
+        DecayTowards(pull, std::span((*start_)[i]).subspan(begin, n), values.subspan(begin, n));
+      }
     });
     weight_squares += SumOfSquares(values, compute_.pool);
   }

@@ -3,15 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace pawl {
 namespace {
 
 TEST(ThresholdGate, ComparesExactly) {
   GateSection config;
+  config.rule = "threshold";
   config.problems = 50;
   config.max_drop = 2;
   const auto decide = [&](int losses, int wins) {
-    const auto gate = MakeGate(config, 1, 0.5);
+    const auto gate = MakeGate(config, {0.5, 1, false});
     for (int i = 0; i < 50; ++i) {
       gate->Add(i < losses          ? PairedOutcome{1, 0}
                 : i < losses + wins ? PairedOutcome{0, 1}
@@ -27,14 +30,15 @@ TEST(ThresholdGate, ComparesExactly) {
 
 TEST(ThresholdGate, WaitsForItsProblemsAndDecidesWhenNoneAreLeft) {
   GateSection config;
+  config.rule = "threshold";
   config.problems = 20;
-  const auto gate = MakeGate(config, 1, 0.5);
+  const auto gate = MakeGate(config, {0.5, 1, false});
   EXPECT_EQ(gate->Plan().batch, 20);
   EXPECT_TRUE(gate->Plan().greedy);
   gate->Add({1, 0});
   EXPECT_EQ(gate->Decide(false), GateDecision::kKeepTesting);
   EXPECT_EQ(gate->Decide(true), GateDecision::kRollback);
-  EXPECT_EQ(MakeGate(config, 1, 0.5)->Decide(true), GateDecision::kHold);
+  EXPECT_EQ(MakeGate(config, {0.5, 1, false})->Decide(true), GateDecision::kHold);
   const Json evidence = gate->Evidence();
   EXPECT_EQ(evidence.at("losses"), 1);
   EXPECT_EQ(evidence.at("wins"), 0);
@@ -47,7 +51,7 @@ TEST(SequentialGate, RollsBackOnEvidenceAcceptsOnEvidenceAndHoldsOtherwise) {
   config.rule = "sequential";
   config.max_problems = 100;
   const auto run = [&](double difference, int problems) {
-    const auto gate = MakeGate(config, 1, 0.5);
+    const auto gate = MakeGate(config, {0.5, 1, false});
     GateDecision decision = GateDecision::kKeepTesting;
     for (int i = 0; i < problems && decision == GateDecision::kKeepTesting; ++i) {
       gate->Add({0.5, 0.5 + difference});
@@ -66,7 +70,7 @@ TEST(SequentialGate, SharesItsErrorAmongTheGatesOfARun) {
   config.rule = "sequential";
   config.max_problems = 100;
   const auto losses_until_rollback = [&](int gates) {
-    const auto gate = MakeGate(config, gates, 0.5);
+    const auto gate = MakeGate(config, {0.5, gates, false});
     for (int n = 1; n <= 100; ++n) {
       gate->Add({1, 0});
       if (gate->Decide(false) == GateDecision::kRollback) return n;
@@ -79,13 +83,71 @@ TEST(SequentialGate, SharesItsErrorAmongTheGatesOfARun) {
   EXPECT_EQ(losses_until_rollback(5), 10);
 }
 
+// Each accepted stage may lose a little; together they may not lose more than total_margin.
+TEST(SequentialGate, GuardsTheBaseAgainstLossesThatAddUp) {
+  GateSection config;
+  config.rule = "sequential";
+  config.max_problems = 400;
+  const auto run = [&](double below_anchor, double below_base) {
+    const auto gate = MakeGate(config, {0.5, 1, true});
+    for (int i = 0; i < 400; ++i) {
+      gate->Add({0.5, 0.5 - below_anchor, 0.5 - below_anchor + below_base});
+      const GateDecision decision = gate->Decide(i + 1 == 400);
+      if (decision != GateDecision::kKeepTesting) return decision;
+    }
+    return GateDecision::kHold;
+  };
+  EXPECT_EQ(run(0, 0), GateDecision::kAccept);
+  EXPECT_EQ(run(0, 0.25), GateDecision::kRollback);  // as good as the anchor, worse than the base
+  EXPECT_EQ(run(-0.1, 0.06), GateDecision::kRollback);  // better than the anchor even
+  EXPECT_EQ(run(0.25, 0), GateDecision::kRollback);
+  const auto gate = MakeGate(config, {0.5, 1, true});
+  EXPECT_EQ(gate->Evidence().at("against_base").at("margin"), 0.05);
+  EXPECT_TRUE(MakeGate(config, {0.5, 1, false})->Evidence().at("against_base").is_null());
+}
+
+TEST(Gates, CountEveryTestThatSharesTheError) {
+  GateSection config;
+  config.max_retries = 2;
+  EXPECT_EQ(PlannedTests(config, 3), 18);  // three stages, three attempts, anchor and base
+  config.soup = {0.5, 0.25};
+  EXPECT_EQ(PlannedTests(config, 3), 54);
+  config.on_reject = "skip";
+  EXPECT_EQ(PlannedTests(config, 3), 18);
+}
+
+TEST(Gates, SayWhatTheirBudgetCanDetect) {
+  GateSection config;
+  config.rule = "threshold";
+  config.problems = 50;
+  EXPECT_NEAR(DetectableDrop(config, 0.2), 0.1573, 1e-4);  // MDE(n = 50, churn 0.2), worked number
+  EXPECT_EQ(Tolerance(config, 0.3), 0.02);
+  EXPECT_NE(GateReach(config).find("15.7 points"), std::string::npos) << GateReach(config);
+  config.rule = "sequential";
+  config.samples = 4;
+  config.max_problems = 400;
+  EXPECT_NEAR(DetectableDrop(config, 0.2), 2.486475 * std::sqrt(0.2 / 2 / 400), 1e-12);
+  EXPECT_EQ(Tolerance(config, 0.06), 0.03);
+}
+
+TEST(ThresholdGate, StatesItsFalseAlarms) {
+  GateSection config;
+  config.rule = "threshold";
+  config.problems = 20;
+  const auto gate = MakeGate(config, {0.5, 1, false});
+  for (int i = 0; i < 20; ++i)
+    gate->Add(i < 5 ? PairedOutcome{1, 0} : i < 10 ? PairedOutcome{0, 1} : PairedOutcome{1, 1});
+  // Churn 1/2 at n = 20: the table of exact numbers has .437 (base 50 %, no correlation).
+  EXPECT_NEAR(gate->Evidence().at("false_alarm_probability").get<double>(), 0.437, 5e-4);
+}
+
 TEST(FixedGate, JudgesByTheIntervalOfTheDifference) {
   GateSection config;
   config.rule = "fixed";
   config.problems = 100;
   const auto decide = [&](int samples, int losses, int wins) {
     config.samples = samples;
-    const auto gate = MakeGate(config, 1, 0.5);
+    const auto gate = MakeGate(config, {0.5, 1, false});
     for (int i = 0; i < 100; ++i) {
       EXPECT_EQ(gate->Decide(false), GateDecision::kKeepTesting);
       gate->Add(i < losses          ? PairedOutcome{1, 0}
@@ -100,9 +162,9 @@ TEST(FixedGate, JudgesByTheIntervalOfTheDifference) {
     EXPECT_EQ(decide(samples, 10, 10), GateDecision::kHold);
   }
   config.samples = 4;
-  EXPECT_EQ(MakeGate(config, 1, 0.5)->Decide(true), GateDecision::kHold);
+  EXPECT_EQ(MakeGate(config, {0.5, 1, false})->Decide(true), GateDecision::kHold);
   // A few ties are no evidence that nothing changed.
-  const auto few = MakeGate(config, 1, 0.5);
+  const auto few = MakeGate(config, {0.5, 1, false});
   for (int i = 0; i < 4; ++i) few->Add({0, 0});
   EXPECT_EQ(few->Decide(true), GateDecision::kHold);
 }
@@ -110,7 +172,7 @@ TEST(FixedGate, JudgesByTheIntervalOfTheDifference) {
 TEST(NoGate, AcceptsWithoutProblems) {
   GateSection config;
   config.rule = "none";
-  const auto gate = MakeGate(config, 1, 0);
+  const auto gate = MakeGate(config, {0, 1, false});
   EXPECT_EQ(gate->Decide(true), GateDecision::kAccept);
   EXPECT_EQ(gate->Evidence().at("problems"), 0);
 }

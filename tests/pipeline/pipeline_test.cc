@@ -164,6 +164,37 @@ TEST(Pipeline, GivesUpAfterThreeUndoneStepsWithTheLastGoodModel) {
             ReadText(run / "stages/first/final_model/model.safetensors"));
 }
 
+TEST(Pipeline, ATrippedStepIsLeftOutTheNextUndoneAndThenTheRunEnds) {
+  const fs::path run = TempFolder("tripwire") / "run";
+  // Every step is over the bound: one is left out, one undone, and again from the healthy state.
+  const auto outcome = RunTiny(run, {.sets = {"health.min_entropy=50", "health.max_undos=2"}});
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(outcome->exit_code, 6);
+  const Json summary = ReadJsonFile(run / "summary.json");
+  EXPECT_EQ(summary.at("exit_reason"), "unhealthy");
+  EXPECT_EQ(Stage(summary, 1).at("decision"), "rollback");
+  const std::string metrics = ReadText(run / "stages/second/metrics.jsonl");
+  EXPECT_NE(metrics.find("\"tripped\":\"entropy"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("\"reason\":\"entropy"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("\"unhealthy\":3"), std::string::npos) << metrics;
+  // Nothing of it reached the weights.
+  EXPECT_EQ(ReadText(run / "final_model/model.safetensors"),
+            ReadText(run / "stages/first/final_model/model.safetensors"));
+}
+
+// A stage that its gate rejects is tried in parts before it is given up.
+TEST(Pipeline, TriesTheSoupBeforeItGivesAStageUp) {
+  const fs::path run = TempFolder("soup") / "run";
+  const auto outcome = RunTiny(
+      run, {.sets = {"gate.rule=fixed", "gate.soup=[0.5, 0.25]", "gate.on_inconclusive=keep"}});
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  const Json gate = ReadJsonFile(run / "stages/second/gate.json");
+  ASSERT_EQ(gate.at("decision"), "hold");  // four problems cannot tell anything
+  ASSERT_EQ(gate.at("soup").size(), 2u);
+  EXPECT_EQ(gate.at("soup")[0].at("fraction"), 0.5);
+  EXPECT_EQ(gate.at("soup")[1].at("decision"), "hold");
+}
+
 TEST(Pipeline, EndsInTimeAndSaysWhy) {
   const fs::path run = TempFolder("time") / "run";
   const auto outcome = RunTiny(run, {.sets = {"run.time_limit=0.001s"}});

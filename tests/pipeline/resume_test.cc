@@ -44,10 +44,16 @@ TEST(Resume, ARunIsTheSameForAnyThreadCount) {
 }
 
 // A retry, early stopping, KL and a rollback: everything that a position holds.
-const std::vector<std::string> kEventful = {
-    "stage.second.learning_rate=0.3", "stage.second.early_stopping_patience=2",
-    "stage.second.max_steps=8",       "gate.max_drop=0",
-    "stage.first.max_steps=9",        "stage.first.learning_rate=1e-2"};
+const std::vector<std::string> kEventful = {"stage.second.learning_rate=0.3",
+                                            "stage.second.early_stopping_patience=2",
+                                            "stage.second.max_steps=8",
+                                            "gate.max_drop=0",
+                                            "stage.first.max_steps=9",
+                                            "stage.first.learning_rate=1e-2",
+                                            "health.max_kl=1e9",
+                                            "stage.second.sampling=pass_rate",
+
+                                            "stage.second.l2_sp=0.1"};
 
 TEST(Resume, AStopAtAnyLookChangesNothing) {
   const fs::path folder = TempFolder("looks");
@@ -88,6 +94,29 @@ TEST(Resume, ManyStopsInOneRunChangeNothing) {
     code = part->exit_code;
   }
   EXPECT_EQ(code, 0);
+  EXPECT_GT(sessions, 3);
+  ExpectSameRun(folder / "whole", folder / "parts");
+}
+
+TEST(Resume, PassRatesRefillsAndTripwiresSurviveStops) {
+  const std::vector<std::string> sets = {
+      "stage.second.beta=0",         "stage.second.max_refills=2",
+      "stage.second.max_steps=8",    "stage.second.sampling=pass_rate",
+      "stage.second.replay=0.2",     "stage.second.replay_mastered=0.2",
+      "stage.second.max_samples=6",  "health.max_grad_norm_ratio=1.01",
+      "stage.second.replay_end=0.5", "gate.soup=[0.5]"};
+  const fs::path folder = TempFolder("sampling");
+  ASSERT_TRUE(RunTiny(folder / "whole", {.sets = sets}).has_value());
+  int code = 143, sessions = 0;
+  for (int n = 15; code == 143 && sessions < 60; n += 23, ++sessions) {
+    int looks = 0;
+    const auto part = RunTiny(folder / "parts", {.threads = 1 + sessions % 3,
+                                                 .resume = sessions > 0,
+                                                 .sets = sets,
+                                                 .signal = SignalAt(n, looks)});
+    ASSERT_TRUE(part.has_value()) << part.error().message;
+    code = part->exit_code;
+  }
   EXPECT_GT(sessions, 3);
   ExpectSameRun(folder / "whole", folder / "parts");
 }

@@ -58,7 +58,7 @@ std::vector<std::vector<float>> AfterOneStep(bool lora, bool tied, std::size_t s
   const Batch batch(state.model.config);
   AccumulateGradients(state.policy(), compute, batch.Tasks(), {1.0f, slice_rows}, *buffers,
                       updater.gradients());
-  const auto outcome = updater.Apply(0);
+  const auto outcome = updater.Apply(0, updater.Norm());
   EXPECT_TRUE(outcome.has_value() && outcome->healthy);
   return TakeSnapshot(state).parameters;
 }
