@@ -70,7 +70,8 @@ validation = 12
 [run]
 seed = 5
 """
-CLOCK = ("seconds", "rollout_seconds", "train_seconds")
+# Fields of metrics.jsonl that depend on the clock or the machine.
+MACHINE = ("seconds", "_bytes")
 
 
 def command(program, config, folder, threads, resume):
@@ -89,7 +90,7 @@ def records(folder):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         for line in lines:
             for key in list(line):
-                if key in CLOCK or key.endswith("_seconds") or key.startswith("cpu") or key.endswith("rss_bytes"):
+                if key.endswith(MACHINE):
                     line.pop(key)
         out[str(path.relative_to(folder))] = lines
     for path in sorted(folder.glob("**/model.safetensors")):
