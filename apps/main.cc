@@ -75,6 +75,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   VerbResult result;
   AddRun(app, result);
+  AddPlan(app, result);
   AddBench(app, result);
   AddCompare(app, result);
   AddReport(app, result);

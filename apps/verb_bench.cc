@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 
 #include "apps/lines.h"
 #include "apps/output_path.h"
 #include "apps/policy.h"
+#include "apps/signals.h"
 #include "apps/verbs.h"
 #include "base/file_system.h"
 #include "base/sha256.h"
@@ -14,6 +16,7 @@
 #include "eval/bench.h"
 #include "eval/compare.h"
 #include "pipeline/progress.h"
+#include "report/comparison.h"
 
 namespace pawl {
 namespace {
@@ -56,7 +59,7 @@ Result<BenchFacts> Facts(const LoadedPolicy& loaded, const Flags& flags) {
   return facts;
 }
 
-Status Bench(const Flags& flags) {
+Status Bench(const Flags& flags, VerbResult& result) {
   BenchSettings settings = flags.settings;
   settings.out = flags.out;
   settings.evaluate.greedy = flags.greedy;
@@ -83,16 +86,25 @@ Status Bench(const Flags& flags) {
     progress.Update(step);
     return {};
   };
+  CatchSignals();
+  hooks.cancelled = [] { return StopSignal() != 0; };
   PAWL_ASSIGN(const auto bench, RunBench(loaded->policy(), *loaded->tokenizer, problems, settings,
                                          std::move(facts), loaded->compute(), hooks));
-  if (!bench) return Fail(ErrorCode::kInternal, "bench: was cancelled");
-  if (!flags.out.empty()) PAWL_TRY(WriteFileAtomic(flags.out, WriteJsonPretty(*bench)));
+  if (!bench) {
+    result.exit_code = 128 + StopSignal();
+    std::fputs(flags.out.empty()
+                   ? "pawl: stopped; without --out nothing was kept\n"
+                   : "pawl: stopped; finished problems are kept, the same command goes on\n",
+               stderr);
+    return {};
+  }
   if (flags.json) return PrintLine(WriteJson(*bench));
   return PrintLine(BenchMarkdown(*bench, flags.policy.model));
 }
 
 struct CompareFlags {
   std::vector<std::string> files;
+  std::string report;
   bool json = false;
 };
 
@@ -103,6 +115,16 @@ Status Compare(const CompareFlags& flags) {
     files.push_back(std::move(file));
   }
   PAWL_ASSIGN(const Json comparison, CompareBenches(files));
+  if (!flags.report.empty()) {
+    std::vector<std::string> words;
+    for (const Json& pair : comparison.at("pairs")) words.push_back(PairWords(pair));
+    Document document;
+    document.Heading(1, "Comparison with " + flags.files.front());
+    document.Append(ComparisonDocument(comparison, words, 1000));
+    const bool html = std::filesystem::path(flags.report).extension() == ".html";
+    PAWL_TRY(WriteFileAtomic(flags.report,
+                             html ? HtmlOf(document, "Comparison") : MarkdownOf(document)));
+  }
   return PrintLine(flags.json ? WriteJson(comparison) : CompareText(comparison));
 }
 
@@ -137,7 +159,7 @@ void AddBench(CLI::App& app, VerbResult& result) {
                    "answers decoded together; changes speed only (64)");
   verb->add_option("--out", flags->out, "file for the results");
   verb->add_flag("--json", flags->json, "one JSON document on standard output");
-  verb->callback([flags, &result] { result.status = Bench(*flags); });
+  verb->callback([flags, &result] { result.status = Bench(*flags, result); });
 }
 
 void AddCompare(CLI::App& app, VerbResult& result) {
@@ -147,6 +169,9 @@ void AddCompare(CLI::App& app, VerbResult& result) {
   verb->add_option("FILES", flags->files, "result files; the first is the baseline")
       ->required()
       ->expected(2, 1000);
+  verb->add_option("--report", flags->report,
+                   "also writes a report with all won and lost problems, both answers side by side "
+                   "(.md or .html)");
   verb->add_flag("--json", flags->json, "one JSON document on standard output");
   verb->callback([flags, &result] { result.status = Compare(*flags); });
 }

@@ -1,11 +1,13 @@
 // pawl generate: completions of prompts, messages or token ids.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "apps/lines.h"
 #include "apps/policy.h"
 #include "apps/verbs.h"
+#include "eval/stop_text.h"
 #include "rollout/generate.h"
 #include "tokenizer/chat_template.h"
 
@@ -132,6 +134,9 @@ Status Run(const Flags& flags) {
   }
   PAWL_ASSIGN(const std::vector<Json> lines, InputLines(flags));
   PAWL_ASSIGN(const auto loaded, LoadPolicy(flags.policy, TokenizerNeed::kOptional));
+  if (std::count(flags.stop.begin(), flags.stop.end(), "") > 0) {
+    return Usage("--stop: an empty text, expected at least one character");
+  }
   if (!flags.stop.empty() && !loaded->tokenizer) {
     return Usage("--stop: needs a model with tokenizer.json");
   }
@@ -141,13 +146,11 @@ Status Run(const Flags& flags) {
   OrderedPrinter printer(*loaded, items);
   printer.PrintErrors();
   GenerationOptions options;
+  std::optional<StopTexts> stop;
   if (!flags.stop.empty()) {
+    stop.emplace(*loaded->tokenizer, flags.stop);
     options.stop = [&](std::size_t, std::size_t, std::span<const std::int32_t> ids) {
-      const std::string text = loaded->tokenizer->Decode(ids, false);
-      for (const std::string& stop : flags.stop) {
-        if (text.find(stop) != std::string::npos) return true;
-      }
-      return false;
+      return stop->Completes(ids);
     };
   }
   options.done = [&](std::size_t, std::span<const Completion> completions) {

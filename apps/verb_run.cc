@@ -1,23 +1,14 @@
 // pawl run: the staged pipeline; pawl report: its report again.
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 
 #include "apps/policy.h"
+#include "apps/signals.h"
 #include "apps/verbs.h"
 #include "pipeline/pipeline.h"
 #include "report/report.h"
 
 namespace pawl {
 namespace {
-
-// Written by the handler, read by the run between tokens.
-std::atomic<int> stop_signal{0};
-
-void OnSignal(int number) {
-  // A second signal while the first is being obeyed ends the program at once.
-  if (stop_signal.exchange(number) != 0) _exit(128 + number);
-}
 
 struct Flags {
   PolicyFlags machine;
@@ -29,10 +20,8 @@ Status Run(Flags& flags, VerbResult& result) {
   PAWL_ASSIGN(const Machine machine, OpenMachine(flags.machine));
   flags.options.config = flags.config;
   flags.options.run_dir = flags.run_dir;
-  flags.options.signal = [] { return stop_signal.load(std::memory_order_relaxed); };
-  for (const int number : {SIGINT, SIGTERM}) std::signal(number, OnSignal);
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes arrives as an error of the write
+  flags.options.signal = StopSignal;
+  CatchSignals();
   PAWL_ASSIGN(const RunOutcome outcome, RunPipeline(flags.options, *machine.compute));
   std::fputs((outcome.text + "\n").c_str(), stdout);
   result.exit_code = outcome.exit_code;

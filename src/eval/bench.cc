@@ -40,6 +40,15 @@ bool MajorityRight(const ProblemRecord& problem) {
   return right;
 }
 
+// Whether the text ends in four copies of one unit of at least 4 bytes: a loop.
+bool EndsInRepetition(const std::string& text) {
+  for (std::size_t unit = 4; 4 * unit <= text.size(); ++unit) {
+    const char* end = text.data() + text.size();
+    if (std::equal(end - 3 * unit, end, end - 4 * unit)) return true;
+  }
+  return false;
+}
+
 Json PerLevel(const Evaluation& evaluation) {
   std::map<int, std::pair<double, int>> levels;
   for (const ProblemRecord& problem : evaluation.problems) {
@@ -76,11 +85,12 @@ void AddSampled(const Evaluation& evaluation, int samples, Json& summary) {
 
 Json SummaryJson(const Evaluation& evaluation, const EvaluateSettings& settings,
                  const BenchFacts& facts) {
-  double seconds = 0, empty = 0;
+  double seconds = 0, empty = 0, repeated = 0;
   for (const ProblemRecord& problem : evaluation.problems) {
     for (const AnswerRecord& answer : problem.samples) {
       seconds += answer.seconds;
       empty += answer.completion.empty() ? 1 : 0;
+      repeated += EndsInRepetition(answer.completion) ? 1 : 0;
     }
   }
   const auto right = static_cast<long long>(evaluation.CorrectAnswers());
@@ -107,6 +117,7 @@ Json SummaryJson(const Evaluation& evaluation, const EvaluateSettings& settings,
   summary["problems"] = evaluation.problems.size();
   summary["mean_tokens"] = total > 0 ? Json(evaluation.MeanTokens()) : Json();
   summary["empty_fraction"] = mean(empty);
+  summary["repeated_fraction"] = mean(repeated);
   summary["levels"] = PerLevel(evaluation);
   if (settings.samples > 1 && total > 0) AddSampled(evaluation, settings.samples, summary);
   summary["prefill_seconds"] = stats.prefill_seconds;
@@ -233,7 +244,12 @@ std::string BenchMarkdown(const Json& bench, const std::string& title) {
   if (s.contains("majority_accuracy")) {
     text += fmt::format("| majority vote | {} |\n", percent(s.at("majority_accuracy")));
   }
-  text += fmt::format("| truncated | {} |\n", percent(s.at("truncated_fraction")));
+  text += fmt::format("| truncated / empty / repeating | {} / {} / {} |\n",
+                      percent(s.at("truncated_fraction")), percent(s.at("empty_fraction")),
+                      percent(s.at("repeated_fraction")));
+  text += fmt::format("| loading / prefill / decode | {:.2f} s / {:.2f} s / {:.2f} s |\n",
+                      s.at("load_seconds").get<double>(), s.at("prefill_seconds").get<double>(),
+                      s.at("decode_seconds").get<double>());
   if (!s.at("tokens_per_second").is_null()) {
     text += fmt::format("| decode, batches of up to {} | {:.0f} tokens/s |\n",
                         s.at("batch").get<int>(), s.at("tokens_per_second").get<double>());

@@ -28,8 +28,9 @@ struct BenchFacts {
 // Wilson's interval of that; with several samples a problem, which are not independent,
 // "interval95" (t over problem means) is the one to quote, and "pass_at_k" (unbiased, k = 1, 2, 4
 // ... samples) and "majority_accuracy" (most frequent extracted answer, the earlier of equals) are
-// added. "levels": accuracy and problems per level, where problems have one.  Undefined numbers are
-// null.
+// added. "levels": accuracy and problems per level, where problems have one.
+// "repeated_fraction": answers that end in four copies or more of one text of 4 bytes or more.
+// Undefined numbers are null.
 Json BenchJson(const Evaluation& evaluation, const EvaluateSettings& settings,
                const BenchFacts& facts);
 // A short Markdown summary of such a document.
@@ -45,7 +46,7 @@ struct BenchSettings {
   long long limit = 0;                  // problems; 0: all
   // Where results go; empty: nowhere.  Finished problems are kept in <out>.partial.jsonl until then
   // and are not generated again when the same bench (model, data, settings; threads and batch may
-  // differ) is started anew.
+  // differ) is started anew; another bench's file is kNoCheckpoint.
   std::filesystem::path out = {};
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/file.h"
 
@@ -46,7 +47,7 @@ Status CheckSameSettings(const BenchFile& a, const BenchFile& b) {
   return {};
 }
 
-Result<Json> Pair(const BenchFile& baseline, const BenchFile& candidate) {
+Result<Json> Pair(const BenchFile& baseline, const BenchFile& candidate, std::size_t candidates) {
   PAWL_TRY(CheckSameSettings(baseline, candidate));
   auto compared = ComparePaired(baseline.outcomes, candidate.outcomes);
   if (!compared) return Within(baseline.name + " and " + candidate.name, compared.error());
@@ -68,13 +69,31 @@ Result<Json> Pair(const BenchFile& baseline, const BenchFile& candidate) {
   json["margin"] = c.margin;
   json["mde"] = Optional(c.mde);
   json["verdict"] = c.verdict;
+  json["p_value"] = Optional(c.p_value);
+  json["p_holm"] = Json();
+  json["corrected_verdict"] = CorrectedVerdict(c, candidates);
   json["won"] = Examples(baseline, candidate, true);
   json["lost"] = Examples(baseline, candidate, false);
   return json;
 }
 
-std::string Words(const Json& pair) {
-  const std::string verdict = pair.at("verdict").get<std::string>();
+// Holm's correction over the pairs that have a p-value.
+void AddHolm(Json& pairs) {
+  std::vector<double> p;
+  for (const Json& pair : pairs) {
+    if (pair.at("p_value").is_number()) p.push_back(pair.at("p_value").get<double>());
+  }
+  const std::vector<double> adjusted = HolmAdjusted(p);
+  std::size_t next = 0;
+  for (Json& pair : pairs) {
+    if (pair.at("p_value").is_number()) pair["p_holm"] = adjusted[next++];
+  }
+}
+
+}  // namespace
+
+std::string PairWords(const Json& pair) {
+  const std::string verdict = pair.at("corrected_verdict").get<std::string>();
   const double points = 100 * pair.at("difference").get<double>();
   if (verdict != "not distinguishable") {
     return fmt::format("{} ({:+.1f} points on {} problems)", verdict, points,
@@ -82,12 +101,19 @@ std::string Words(const Json& pair) {
   }
   std::string text = fmt::format("not distinguishable at n = {}: {:+.1f} points",
                                  pair.at("problems").get<std::size_t>(), points);
-  if (!pair.at("mde").is_null()) {
+  const auto apart = static_cast<long long>(pair.at("wins").get<std::size_t>()) -
+                     static_cast<long long>(pair.at("losses").get<std::size_t>());
+  text +=
+      fmt::format(", {} {} apart", std::abs(apart), std::abs(apart) == 1 ? "problem" : "problems");
+  // Without any difference the spread is unknown, not 0.
+  if (!pair.at("mde").is_null() && pair.at("mde").get<double>() > 0) {
     text += fmt::format("; {:.1f} points would be seen 8 times in 10",
                         100 * pair.at("mde").get<double>());
   }
   return text;
 }
+
+namespace {
 
 // "  won: a, b, c and 4 more", or nothing.
 std::string Named(const char* what, const Json& examples) {
@@ -155,9 +181,10 @@ Result<Json> CompareBenches(const std::vector<BenchFile>& files) {
     document["rows"].push_back(std::move(row));
   }
   for (std::size_t i = 1; i < files.size(); ++i) {
-    PAWL_ASSIGN(Json pair, Pair(files[0], files[i]));
+    PAWL_ASSIGN(Json pair, Pair(files[0], files[i], files.size() - 1));
     document["pairs"].push_back(std::move(pair));
   }
+  AddHolm(document["pairs"]);
   return document;
 }
 
@@ -179,7 +206,7 @@ std::string CompareText(const Json& comparison) {
   }
   for (const Json& pair : comparison.at("pairs")) {
     text += fmt::format("\n{}\n  against {}: {}\n", pair.at("candidate").get<std::string>(),
-                        pair.at("baseline").get<std::string>(), Words(pair));
+                        pair.at("baseline").get<std::string>(), PairWords(pair));
     text += fmt::format("  won {}, lost {}, tied {}", pair.at("wins").get<std::size_t>(),
                         pair.at("losses").get<std::size_t>(), pair.at("ties").get<std::size_t>());
     if (!pair.at("interval95").is_null()) {
@@ -191,6 +218,10 @@ std::string CompareText(const Json& comparison) {
       text += fmt::format("; McNemar exact p {:.3g}, mid-p {:.3g}",
                           pair.at("mcnemar_exact_p").get<double>(),
                           pair.at("mcnemar_mid_p").get<double>());
+    }
+    if (comparison.at("pairs").size() > 1 && !pair.at("p_holm").is_null()) {
+      text += fmt::format("; p {:.3g} after Holm's correction for {} comparisons",
+                          pair.at("p_holm").get<double>(), comparison.at("pairs").size());
     }
     text += "\n" + Named("won", pair.at("won")) + Named("lost", pair.at("lost"));
   }

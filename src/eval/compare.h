@@ -27,8 +27,12 @@ Result<BenchFile> ParseBenchFile(const Json& document, const std::string& name);
 
 // The document of `compare --json`; the first file is the baseline.  Each pair also lists the
 // problems "won" and "lost" as {"id", "baseline", "candidate"} with the first completions.
+// With several candidates "p_holm" and "corrected_verdict" allow for their number; words follow
+// them.
 // Different problem sets, prompts or graders are kUsage naming what differs.
 Result<Json> CompareBenches(const std::vector<BenchFile>& files);
+// What may be said of one of its pairs.
+std::string PairWords(const Json& pair);
 // The same as a table with words only as the numbers allow.
 std::string CompareText(const Json& comparison);
 

@@ -26,6 +26,21 @@ std::optional<std::pair<std::size_t, ProblemRecord>> ReadLine(std::string_view l
   return std::pair(place, std::move(*record));
 }
 
+// Why the file belongs to another bench; empty where it does not, or where its header is torn.
+std::string Differences(const std::string& text, const Json& identity) {
+  const std::size_t end = text.find('\n');
+  if (end == std::string::npos) return "";
+  const auto header = ParseJson(std::string_view(text).substr(0, end), "header");
+  if (!header || !header->is_object() || !header->contains("identity")) return "its header";
+  const Json& before = header->at("identity");
+  std::string names;
+  for (const auto& [key, value] : identity.items()) {
+    const bool same = before.is_object() && before.contains(key) && before.at(key) == value;
+    if (!same) names += (names.empty() ? "" : ", ") + key;
+  }
+  return names;
+}
+
 Kept ReadKept(const std::string& text, const std::string& header,
               std::span<const Problem> problems) {
   Kept kept;
@@ -44,8 +59,7 @@ Kept ReadKept(const std::string& text, const std::string& header,
 
 }  // namespace
 
-Result<PartialBench> PartialBench::Open(const std::filesystem::path& out,
-                                        const std::string& identity,
+Result<PartialBench> PartialBench::Open(const std::filesystem::path& out, const Json& identity,
                                         std::span<const Problem> problems) {
   std::filesystem::path path = out;
   path += ".partial.jsonl";
@@ -54,6 +68,13 @@ Result<PartialBench> PartialBench::Open(const std::filesystem::path& out,
   std::error_code error;
   if (std::filesystem::exists(path, error)) {
     PAWL_ASSIGN(const std::string text, ReadFile(path));
+    const std::string differ = Differences(text, identity);
+    if (!differ.empty()) {
+      return Fail(ErrorCode::kNoCheckpoint,
+                  fmt::format("{}: holds finished problems of another bench ({} differ); use the "
+                              "same settings, another --out, or remove the file",
+                              path.string(), differ));
+    }
     kept = ReadKept(text, header, problems);
   }
   PAWL_ASSIGN(AppendOnlyFile file, AppendOnlyFile::Open(path, kept.bytes));
@@ -70,7 +91,8 @@ std::optional<ProblemRecord> PartialBench::Known(std::size_t index) const {
 Status PartialBench::Add(std::size_t index, const ProblemRecord& record) {
   Json line = ProblemRecordJson(record);
   line["index"] = index;
-  return file_.Append(WriteJson(line));
+  PAWL_TRY(file_.Append(WriteJson(line)));
+  return file_.Sync();
 }
 
 Status PartialBench::Finish() {

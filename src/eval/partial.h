@@ -16,12 +16,14 @@ namespace pawl {
 
 class PartialBench {
  public:
-  // Reads what an earlier bench with the same identity left; a file of another identity is started
-  // anew, and a torn or damaged line ends what is kept.
-  static Result<PartialBench> Open(const std::filesystem::path& out, const std::string& identity,
+  // Reads what an earlier bench with the same identity (an object: all that decides an answer)
+  // left; a torn or damaged line ends what is kept.  A file of another identity is kNoCheckpoint,
+  // naming what differs: hours of answers are not thrown away for a flag.
+  static Result<PartialBench> Open(const std::filesystem::path& out, const Json& identity,
                                    std::span<const Problem> problems);
   std::optional<ProblemRecord> Known(std::size_t index) const;
   std::size_t known() const { return records_.size(); }
+  // On disk when it returns.
   Status Add(std::size_t index, const ProblemRecord& record);
   // Removes the file; the results are safe elsewhere.
   Status Finish();

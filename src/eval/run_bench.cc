@@ -27,22 +27,21 @@ Json AdapterHash(const Adapter* adapter) {
 }
 
 // Everything that decides an answer; threads and batch size do not.
-std::string Identity(const Policy& policy, const BenchSettings& settings, const BenchFacts& facts) {
+Json Identity(const Policy& policy, const BenchSettings& settings, const BenchFacts& facts) {
   const EvaluateSettings& e = settings.evaluate;
-  Json json = {{"model", facts.model_sha256},
-               {"precision", facts.precision},
-               {"adapter", AdapterHash(policy.adapter)},
-               {"data", facts.data_sha256},
-               {"prompt", facts.prompt_sha256},
-               {"reward", settings.reward},
-               {"samples", e.samples},
-               {"greedy", e.greedy},
-               {"temperature", e.temperature},
-               {"max_new_tokens", e.max_new_tokens},
-               {"seed", e.seed},
-               {"first_item", e.first_item},
-               {"stop", e.stop}};
-  return Sha256Hex(WriteJson(json));
+  return {{"model", facts.model_sha256},
+          {"precision", facts.precision},
+          {"adapter", AdapterHash(policy.adapter)},
+          {"data", facts.data_sha256},
+          {"prompt", facts.prompt_sha256},
+          {"reward", settings.reward},
+          {"samples", e.samples},
+          {"greedy", e.greedy},
+          {"temperature", e.temperature},
+          {"max_new_tokens", e.max_new_tokens},
+          {"seed", e.seed},
+          {"first_item", e.first_item},
+          {"stop", e.stop}};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "pipeline/documents.h"
 #include "pipeline/health.h"
+#include "pipeline/prompt_batch.h"
 #include "pipeline/prompt_choice.h"
 #include "pipeline/stage_runner.h"
 
@@ -167,19 +168,7 @@ Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
     return tasks;
   };
   PAWL_ASSIGN(const auto tasks, tasks_of(ChoosePrompts(x_, stage, p_.step, total_, rates)));
-  const Grader grader = [&](std::size_t task, const Completion& completion) {
-    GradedCompletion graded;
-    graded.text = x_.tokenizer->Decode(completion.ids, true);
-    const AnswerText text{graded.text, completion.finish_reason == FinishReason::kLength,
-                          static_cast<int>(completion.ids.size())};
-    for (const Graded& g : x_.rewards->Grade(text, *problems[task])) {
-      graded.rewards.push_back(g.value);
-    }
-    const Graded answer = x_.grader->Grade(text, *problems[task]);
-    graded.correct = answer.correct;
-    graded.answered = answer.extracted.has_value();
-    return graded;
-  };
+  const Grader grader = GraderOf(x_, problems);
   StepHooks hooks;
   hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
   int round = 0;

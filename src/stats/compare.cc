@@ -82,11 +82,23 @@ Result<PairedComparison> ComparePaired(const Outcomes& baseline, const Outcomes&
     out.mde = MinimumDetectableDifference(spread->standard_error * std::sqrt(n),
                                           static_cast<long long>(out.problems));
   }
-  out.verdict = out.e_regression >= kThreshold    ? "worse"
-                : out.e_improvement >= kThreshold ? "better"
-                : out.e_noninferior >= kThreshold ? "not worse"
-                                                  : "not distinguishable";
+  if (out.mcnemar_exact_p) {
+    out.p_value = out.mcnemar_exact_p;
+  } else if (const auto t = TInterval(differences); t && t->standard_error > 0) {
+    out.p_value = StudentTTwoSided(t->mean / t->standard_error, n - 1);
+  } else if (t && t->mean == 0) {
+    out.p_value = 1;  // no difference anywhere
+  }
+  out.verdict = CorrectedVerdict(out, 1);
   return out;
+}
+
+std::string CorrectedVerdict(const PairedComparison& c, std::size_t candidates) {
+  const double threshold = kThreshold * static_cast<double>(candidates);
+  return c.e_regression >= threshold    ? "worse"
+         : c.e_improvement >= threshold ? "better"
+         : c.e_noninferior >= threshold ? "not worse"
+                                        : "not distinguishable";
 }
 
 }  // namespace pawl

@@ -58,6 +58,9 @@ Correlation Pearson(std::span<const double> x, std::span<const double> y);
 Correlation Spearman(std::span<const double> x,
                      std::span<const double> y);  // average ranks of ties
 
+// Holm's step-down correction (1979): adjusted p-values in the order given, each at most 1.
+std::vector<double> HolmAdjusted(std::span<const double> p);
+
 // Smallest difference that a one-sided 5 % test would see with 80 % power: 2.486475 * sd / sqrt(n).
 std::optional<double> MinimumDetectableDifference(double standard_deviation, long long n);
 

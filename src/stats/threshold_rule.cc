@@ -4,16 +4,16 @@
 
 namespace pawl {
 
-std::optional<double> ThresholdFalseAlarm(long long n, double max_drop, double churn) {
-  if (n < 1 || n > 2000 || !(churn >= 0 && churn <= 1)) return std::nullopt;
+std::optional<double> ThresholdRollback(long long n, double max_drop, double lose, double win) {
+  if (n < 1 || n > 2000 || !(lose >= 0 && win >= 0 && lose + win <= 1)) return std::nullopt;
   // p[n + d]: probability of losses - wins = d.
   const auto size = static_cast<std::size_t>(2 * n + 1);
   std::vector<double> p(size, 0.0), next(size);
   p[static_cast<std::size_t>(n)] = 1;
   for (long long i = 0; i < n; ++i) {
     for (std::size_t d = 0; d < size; ++d) {
-      next[d] =
-          (1 - churn) * p[d] + churn / 2 * ((d > 0 ? p[d - 1] : 0) + (d + 1 < size ? p[d + 1] : 0));
+      next[d] = (1 - lose - win) * p[d] + lose * (d > 0 ? p[d - 1] : 0) +
+                win * (d + 1 < size ? p[d + 1] : 0);
     }
     p.swap(next);
   }
@@ -24,6 +24,10 @@ std::optional<double> ThresholdFalseAlarm(long long n, double max_drop, double c
     }
   }
   return fired;
+}
+
+std::optional<double> ThresholdFalseAlarm(long long n, double max_drop, double churn) {
+  return ThresholdRollback(n, max_drop, churn / 2, churn / 2);
 }
 
 }  // namespace pawl

@@ -51,7 +51,7 @@ def jsonl(*objects):
 @check
 def help_of_every_verb_has_an_example():
     out, _ = run("--help")
-    verbs = ["run", "bench", "compare", "report", "diagnose", "generate", "score", "tokenize", "grade", "export", "data",
+    verbs = ["run", "plan", "bench", "compare", "report", "diagnose", "generate", "score", "tokenize", "grade", "export", "data",
              "speed", "doctor", "debug"]
     for verb in verbs:
         assert verb in out, verb
@@ -470,6 +470,39 @@ def a_run_leaves_what_the_contract_names():
         assert all(m["source"] for m in finding["measurements"]), finding
     assert document["answers"]["base"]["equations"]["total"] >= 0
     run("diagnose", TEMP / "no-run", code=2)
+    out, _ = run("plan", config, "--budget", "1", "--json")
+    plan = json.loads(out)
+    low, high = plan["seconds"]["interval"]
+    assert 0 < low <= plan["seconds"]["value"] <= high, plan
+    assert plan["stages"][0]["steps"] == 2 and plan["peak_rss_bytes"] > 0 and plan["disk_bytes"] > 0, plan
+
+
+@check
+def a_bench_that_was_stopped_goes_on_and_refuses_other_settings():
+    data = TEMP / "stopped.jsonl"
+    run("data", "make", "--level", "2", "--count", "400", "--seed", "3", "--split", "test", "--out", data)
+    arguments = [PROGRAM, "bench", "starter", "--data", str(data), "--samples", "4", "--batch", "4", "--out",
+                 str(TEMP / "stopped.json")]
+    partial = TEMP / "stopped.json.partial.jsonl"
+    process = subprocess.Popen(arguments, cwd=TEMP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 60
+    while not (partial.exists() and partial.read_bytes().count(b"\n") > 3) and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(2)
+    assert process.wait(60) == 130
+    kept = partial.read_bytes()
+    _, err = run(*arguments[1:], "--seed", "9", code=3)
+    assert "seed differ" in err, err
+    assert partial.read_bytes() == kept
+    run(*arguments[1:])
+    assert not partial.exists()
+    whole = json.loads((TEMP / "stopped.json").read_text())
+    assert len(whole["problems"]) == 400
+    first = json.loads(kept.split(b"\n")[1])
+    assert first["samples"] == whole["problems"][first["index"]]["samples"]
+    report = TEMP / "comparison.md"
+    run("compare", TEMP / "stopped.json", TEMP / "stopped.json", "--report", report)
+    assert "Against the baseline" in report.read_text()
 
 
 @check

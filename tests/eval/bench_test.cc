@@ -246,28 +246,33 @@ TEST_F(Bench, StopsTrustingThePartialFileAtADamagedLine) {
   }
 }
 
-TEST_F(Bench, StartsAnewWhenSettingsModelOrDataDiffer) {
+TEST_F(Bench, RefusesThePartialFileOfAnotherBenchNamingWhatDiffers) {
   UseOut();
   const auto original = settings_;
   const auto facts = facts_;
-  const std::vector<std::function<void()>> changes = {
-      [&] { settings_.evaluate.seed = 5; },
-      [&] { settings_.evaluate.temperature = 2.5; },
-      [&] { settings_.evaluate.max_new_tokens = 11; },
-      [&] { settings_.evaluate.samples = 2; },
-      [&] { settings_.evaluate.stop = {"\n"}; },
-      [&] { settings_.prompt.system = "Be brief."; },
-      [&] { settings_.reward = "math"; },
-      [&] { facts_.model_sha256 = "01"; },
-      [&] { facts_.data_sha256 = "ab"; },
+  const std::vector<std::pair<std::string, std::function<void()>>> changes = {
+      {"seed", [&] { settings_.evaluate.seed = 5; }},
+      {"temperature", [&] { settings_.evaluate.temperature = 2.5; }},
+      {"max_new_tokens", [&] { settings_.evaluate.max_new_tokens = 11; }},
+      {"samples", [&] { settings_.evaluate.samples = 2; }},
+      {"stop", [&] { settings_.evaluate.stop = {"\n"}; }},
+      {"prompt", [&] { settings_.prompt.system = "Be brief."; }},
+      {"reward", [&] { settings_.reward = "math"; }},
+      {"model", [&] { facts_.model_sha256 = "01"; }},
+      {"data", [&] { facts_.data_sha256 = "ab"; }},
   };
-  for (const auto& change : changes) {
+  for (const auto& [name, change] : changes) {
     settings_ = original;
     facts_ = facts;
     std::filesystem::remove(settings_.out);
+    std::filesystem::remove(Partial());
     Interrupt(3);
     change();
-    EXPECT_EQ(Generated(), 12);
+    const auto refused = Run();
+    ASSERT_FALSE(refused.has_value()) << name;
+    EXPECT_EQ(refused.error().code, ErrorCode::kNoCheckpoint);
+    EXPECT_NE(refused.error().message.find("(" + name + " differ)"), std::string::npos)
+        << refused.error().message;
   }
 }
 

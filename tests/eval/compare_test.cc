@@ -185,5 +185,23 @@ TEST(Compare, ReadsFiles) {
   EXPECT_EQ(ReadBenchFile(path).error().code, ErrorCode::kUsage);
 }
 
+TEST(Compare, CorrectsForTheNumberOfCandidates) {
+  // 8 wins of 8: exact p = 2/256; three such candidates: Holm gives 3, 2 and 1 times it, in order.
+  const std::string base(20, '0'), won = std::string(8, '1') + std::string(12, '0');
+  const Json json =
+      *CompareBenches({File(Document(Single(base)), "base"), File(Document(Single(won)), "a"),
+                       File(Document(Single(won)), "b"), File(Document(Single(base)), "c")});
+  const Json& pairs = json.at("pairs");
+  EXPECT_NEAR(pairs[0].at("p_value").get<double>(), 2.0 / 256, 1e-12);
+  EXPECT_NEAR(pairs[0].at("p_holm").get<double>(), 6.0 / 256, 1e-12);
+  EXPECT_NEAR(pairs[1].at("p_holm").get<double>(), 6.0 / 256, 1e-12);  // never below the one before
+  EXPECT_EQ(pairs[2].at("p_holm"), 1.0);
+  // e = 56.8 for 8 of 8: enough alone (20), not as one of three (60).
+  EXPECT_EQ(pairs[0].at("verdict"), "better");
+  EXPECT_EQ(pairs[0].at("corrected_verdict"), "not worse");
+  EXPECT_EQ(PairWords(pairs[2]), "not distinguishable at n = 20: +0.0 points, 0 problems apart");
+  EXPECT_EQ(PairWords(pairs[2]).find("would be seen"), std::string::npos);  // ties tell no spread
+}
+
 }  // namespace
 }  // namespace pawl
