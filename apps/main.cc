@@ -79,6 +79,7 @@ int Main(int argc, char** argv) {
   AddBench(app, result);
   AddCompare(app, result);
   AddReport(app, result);
+  AddStudy(app, result);
   AddDiagnose(app, result);
   AddGenerate(app, result);
   AddScore(app, result);

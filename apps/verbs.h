@@ -19,6 +19,7 @@ void AddRun(CLI::App& app, VerbResult& result);
 void AddBench(CLI::App& app, VerbResult& result);
 void AddCompare(CLI::App& app, VerbResult& result);
 void AddReport(CLI::App& app, VerbResult& result);
+void AddStudy(CLI::App& app, VerbResult& result);
 void AddPlan(CLI::App& app, VerbResult& result);
 void AddDiagnose(CLI::App& app, VerbResult& result);
 void AddGenerate(CLI::App& app, VerbResult& result);

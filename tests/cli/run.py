@@ -51,7 +51,7 @@ def jsonl(*objects):
 @check
 def help_of_every_verb_has_an_example():
     out, _ = run("--help")
-    verbs = ["run", "plan", "bench", "compare", "report", "diagnose", "generate", "score", "tokenize", "grade", "export", "data",
+    verbs = ["run", "plan", "bench", "compare", "report", "diagnose", "study", "generate", "score", "tokenize", "grade", "export", "data",
              "speed", "doctor", "debug"]
     for verb in verbs:
         assert verb in out, verb
@@ -469,6 +469,12 @@ def a_run_leaves_what_the_contract_names():
         assert (finding["to_settle"] is not None) == (finding["verdict"] == "cannot be told"), finding
         assert all(m["source"] for m in finding["measurements"]), finding
     assert document["answers"]["base"]["equations"]["total"] >= 0
+    probe = json.loads((folder / "probe.json").read_text())
+    assert [m["name"] for m in probe["models"]] == ["base", "basic", "final"], probe["models"]
+    by_key = {f["key"]: f for f in findings}
+    assert by_key["accumulated_drift"]["measurements"] and by_key["overfitting"]["measurements"]
+    report = (folder / "report.html").read_text()
+    assert "http" not in report and "<script" not in report and "Knowledge kept" in report
     run("diagnose", TEMP / "no-run", code=2)
     out, _ = run("plan", config, "--budget", "1", "--json")
     plan = json.loads(out)
@@ -503,6 +509,37 @@ def a_bench_that_was_stopped_goes_on_and_refuses_other_settings():
     report = TEMP / "comparison.md"
     run("compare", TEMP / "stopped.json", TEMP / "stopped.json", "--report", report)
     assert "Against the baseline" in report.read_text()
+
+
+@check
+def a_study_compares_its_variants_and_is_not_run_twice():
+    (TEMP / "study-base.toml").write_text(TINY)
+    study = TEMP / "study.toml"
+    study.write_text('''config = "study-base.toml"
+seeds = [1]
+[[variant]]
+name = "base"
+train = false
+[[variant]]
+name = "tiny"
+[[variant]]
+name = "one_step"
+set = ["stage.basic.max_steps=1"]
+''')
+    out, _ = run("study", study, "--out", TEMP / "study")
+    document = json.loads((TEMP / "study/study.json").read_text())
+    assert [r["variant"] for r in document["rows"]] == ["base", "tiny", "one_step"], document["rows"]
+    assert all(r["exit_code"] == 0 and r["bench"]["total"] > 0 for r in document["rows"]), document["rows"]
+    assert document["rows"][1]["training"]["samples"] == 2 * document["rows"][2]["training"]["samples"]
+    assert len(document["comparison"]["pairs"]) == 2
+    written = (TEMP / "study/bench/tiny-s1.json").stat().st_mtime_ns
+    run("study", study, "--out", TEMP / "study")
+    assert (TEMP / "study/bench/tiny-s1.json").stat().st_mtime_ns == written
+    study.write_text(study.read_text().replace("max_steps=1", "max_steps=2"))
+    run("study", study, "--out", TEMP / "study", code=3)
+    study.write_text(study.read_text().replace("seeds", "seed"))
+    _, err = run("study", study, code=2)
+    assert 'did you mean "seeds"' in err, err
 
 
 @check
