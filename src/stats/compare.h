@@ -25,7 +25,7 @@ struct PairedComparison {
   std::optional<double> mde;
   std::optional<double> p_value;  // two-sided: McNemar's exact one, or t over problems; absent
                                   // where undefined
-  std::string verdict;  // "better" | "not worse" | "worse" | "not distinguishable"
+  std::string verdict;            // "better" | "not worse" | "worse" | "not distinguishable"
 };
 
 // kUsage when the sets of problems differ, naming an example; one model may have more samples than
