@@ -9,7 +9,8 @@ namespace pawl {
 
 void AddThreadFlags(CLI::App& verb, PolicyFlags& flags) {
   verb.add_option("--threads", flags.threads, "threads to compute with (default: all CPUs)");
-  verb.add_option("--isa", flags.isa, "instruction set: portable, avx2 or avx512 (default: best)");
+  verb.add_option("--isa", flags.isa,
+                  "instruction set: portable, avx2, avxvnni, avx512 or avx512vnni (default: best)");
 }
 
 void AddPolicyFlags(CLI::App& verb, PolicyFlags& flags) {
@@ -17,7 +18,7 @@ void AddPolicyFlags(CLI::App& verb, PolicyFlags& flags) {
       ->required();
   verb.add_option("--adapter", flags.adapter, "PEFT LoRA folder to put on the model");
   verb.add_option("--precision", flags.precision,
-                  "storage of the frozen weights: f32 or bf16 (default: as stored)");
+                  "storage of the frozen weights: f32, bf16 or int8 (default: as stored)");
   AddThreadFlags(verb, flags);
 }
 

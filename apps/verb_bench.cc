@@ -49,7 +49,7 @@ Result<BenchFacts> Facts(const LoadedPolicy& loaded, const Flags& flags) {
   BenchFacts facts;
   facts.model_path = flags.policy.model;
   PAWL_ASSIGN(facts.model_sha256, ModelHash(loaded.located));
-  facts.precision = loaded.model.weights.embed.type() == WeightType::kBf16 ? "bf16" : "f32";
+  facts.precision = WeightTypeName(loaded.model.weights.embed.type());
   if (loaded.located.adapter) facts.adapter = loaded.located.adapter->string();
   facts.parameters = ParameterCount(loaded.model.config);
   facts.model_bytes = loaded.model.weights.bytes();

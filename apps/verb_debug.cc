@@ -7,6 +7,7 @@
 #include "apps/verbs.h"
 #include "checkpoint/safetensors.h"
 #include "model/debug.h"
+#include "model/divergence.h"
 #include "optim/schedule.h"
 #include "stats/debug_stats.h"
 #include "train/debug_cases.h"
@@ -85,6 +86,52 @@ Status GradientsOf(const Flags& flags) {
   return WriteSafetensors(flags.output, std::move(tensors));
 }
 
+// Ids of a line: given, or the tokens of its text.
+Result<std::vector<std::int32_t>> LineIds(const LoadedPolicy& loaded, const Json& line,
+                                          std::size_t number) {
+  if (line.contains("ids") || !line.contains("text") || !line.at("text").is_string() ||
+      !loaded.tokenizer) {
+    return CheckedIds(loaded, line, number);
+  }
+  PAWL_ASSIGN(const auto encoded, loaded.tokenizer->TryEncode(line.at("text").get<std::string>(),
+                                                              ControlTokens::kRecognise));
+  return CheckedIds(loaded, Json{{"ids", encoded}}, number);
+}
+
+Status DivergenceOf(const Flags& flags) {
+  PAWL_ASSIGN(const auto lines, ReadJsonLines(flags.input));
+  PolicyFlags stored = flags.policy;
+  stored.precision.clear();
+  PAWL_ASSIGN(const auto reference, LoadPolicy(stored, TokenizerNeed::kOptional));
+  PAWL_ASSIGN(const auto other, LoadPolicy(flags.policy, TokenizerNeed::kNone));
+  std::vector<std::vector<std::int32_t>> sequences;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    PAWL_ASSIGN(auto ids, LineIds(*reference, lines[i], i));
+    sequences.push_back(std::move(ids));
+  }
+  const Divergence found =
+      MeasureDivergence(reference->policy(), other->policy(), reference->compute(), sequences);
+  return PrintLine(
+      WriteJson(Json{{"reference_precision", WeightTypeName(reference->model.weights.embed.type())},
+                     {"precision", WeightTypeName(other->model.weights.embed.type())},
+                     {"positions", found.positions},
+                     {"mean_kl", found.mean_kl},
+                     {"max_kl", found.max_kl},
+                     {"greedy_agreement", found.greedy_agreement},
+                     {"mean_log_prob_difference", found.mean_log_prob_difference}}));
+}
+
+void AddDivergence(CLI::App& debug, VerbResult& result) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* verb =
+      AddVerb(debug, "divergence",
+              "how far a precision's next-token distributions lie from the stored ones",
+              "pawl debug divergence starter --precision int8 --input lines.jsonl");
+  AddPolicyFlags(*verb, flags->policy);
+  verb->add_option("--input", flags->input, "JSON Lines with ids, or with text")->required();
+  verb->callback([flags, &result] { result.status = DivergenceOf(*flags); });
+}
+
 void AddModelDebug(CLI::App& debug, const char* name, const char* description,
                    Status (*run)(const Flags&), VerbResult& result) {
   auto flags = std::make_shared<Flags>();
@@ -136,6 +183,7 @@ void AddDebug(CLI::App& app, VerbResult& result) {
   debug->require_subcommand(1);
   AddModelDebug(*debug, "logits", "logits and final hidden states of given ids", Logits, result);
   AddModelDebug(*debug, "gradients", "parameter gradients of a masked loss", GradientsOf, result);
+  AddDivergence(*debug, result);
   AddFolderDebug(*debug, "grpo-loss", "losses, gradients and metrics of GRPO cases", DebugGrpoLoss,
                  result);
   AddFolderDebug(*debug, "optimizer", "AdamW traces", DebugOptimizer, result);

@@ -149,10 +149,11 @@ Status MeasureRow(const Flags& flags) {
     }
     PAWL_ASSIGN(result, MeasureSpeed(request, *model, *machine.compute));
   }
-  const bool half = model->weights.embed.type() == WeightType::kBf16;
+  const WeightType type = model->weights.embed.type();
+  const int width = type == WeightType::kF32 ? 4 : type == WeightType::kBf16 ? 2 : 1;
   return PrintLine(WriteJson(Json{{"seconds", result.seconds},
                                   {"peak_rss_bytes", result.peak_rss_bytes},
-                                  {"bytes_per_weight", half ? 2 : 4}}));
+                                  {"bytes_per_weight", width}}));
 }
 
 // Runs this program again with `arguments`, its standard output returned.
@@ -242,11 +243,13 @@ Status Run(const Flags& flags) {
     PAWL_ASSIGN(config, SyntheticConfig(flags.synthetic));
   }
   const MachinePeaks peaks = MeasureMachine(machine.compute->pool, machine.compute->isa);
-  std::fputs(fmt::format("{}: {} threads, {}; read {:.1f} GB/s, FMA {:.0f} GFLOP/s\n", peaks.cpu,
-                         machine.pool->size(), IsaName(machine.compute->isa),
-                         peaks.read_gb_per_second, peaks.fma_gflop_per_second)
-                 .c_str(),
-             stderr);
+  std::fputs(
+      fmt::format("{}: {} threads, {}; read {:.1f} GB/s, FMA {:.0f} GFLOP/s, int8 {:.0f} "
+                  "GOP/s\n",
+                  peaks.cpu, machine.pool->size(), IsaName(machine.compute->isa),
+                  peaks.read_gb_per_second, peaks.fma_gflop_per_second, peaks.int8_gop_per_second)
+          .c_str(),
+      stderr);
   std::fputs(
       fmt::format("{:<10} {:>6} {:>7} {:>6} {:>10} {:>11} {:>11} {:>7} {:>9}\n", "work", "batch",
                   "prompt", "new", "seconds", "tokens/s", "ceiling", "share", "peak GB")
@@ -260,7 +263,7 @@ Status Run(const Flags& flags) {
                              measured.at("peak_rss_bytes").get<std::size_t>()};
     const auto width = measured.at("bytes_per_weight").get<std::size_t>();
     if (precision.empty() || request.work != SpeedWork::kFullTrain) {
-      precision = width == 2 ? "bf16" : "f32";
+      precision = width == 1 ? "int8" : width == 2 ? "bf16" : "f32";
     }
     rows.push_back(SpeedRowJson(request, result, config, width, peaks));
     std::fputs(TableLine(rows.back()).c_str(), flags.json ? stderr : stdout);
@@ -294,7 +297,8 @@ void AddSpeed(CLI::App& app, VerbResult& result) {
   verb->add_option("--model", flags->policy.model, "model folder, or starter");
   verb->add_option("--synthetic", flags->synthetic,
                    "random weights of a known shape: qwen2.5-0.5b");
-  verb->add_option("--precision", flags->policy.precision, "f32 or bf16 (default: as stored)");
+  verb->add_option("--precision", flags->policy.precision,
+                   "f32, bf16 or int8 (default: as stored)");
   AddThreadFlags(*verb, flags->policy);
   verb->add_option("--batch", flags->batch, "batch sizes of decode (1,8,16)");
   verb->add_option("--prompt-tokens", flags->prompt_tokens, "prompt lengths (128)");

@@ -1,6 +1,7 @@
 # pawl_library(NAME DEPS...): the folder src/NAME as the static library pawl_NAME.
 # A file's suffix chooses its instruction set, so that the rest of the program starts on any x86-64:
-#   *_avx2.cc   AVX2, FMA, F16C          *_avx512.cc   AVX-512 F, BW, DQ, VL
+#   *_avx2.cc      AVX2, FMA, F16C            *_avx512.cc      AVX-512 F, BW, DQ, VL
+#   *_avxvnni.cc   these and AVX-VNNI         *_avx512vnni.cc  these and AVX-512 VNNI
 function(pawl_library name)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
   if(NOT sources)
@@ -17,14 +18,17 @@ function(pawl_library name)
     endif()
   endforeach()
   foreach(source ${sources})
-    if(source MATCHES "_avx2\\.cc$")
+    if(source MATCHES "_avx(2|vnni)\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
-    elseif(source MATCHES "_avx512\\.cc$")
+    elseif(source MATCHES "_avx512(vnni)?\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mprefer-vector-width=512")
       # GCC 12's own avx512 headers read a deliberately undefined register (GCC bug 105593).
       set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS
         "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
+    endif()
+    if(source MATCHES "_(avx|avx512)vnni\\.cc$")
+      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS "-m${CMAKE_MATCH_1}vnni")
     endif()
   endforeach()
 endfunction()

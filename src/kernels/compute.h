@@ -10,12 +10,13 @@
 
 namespace pawl {
 
-// Instruction sets with kernels of their own.  kPortable runs anywhere and is the reference.
-enum class Isa { kPortable, kAvx2, kAvx512 };
+// Instruction sets with kernels of their own.  kPortable runs anywhere and is the reference; those
+// with VNNI differ from the ones before them in 8-bit products alone.
+enum class Isa { kPortable, kAvx2, kAvxVnni, kAvx512, kAvx512Vnni };
 
-const char* IsaName(Isa isa);                   // "portable", "avx2", "avx512"
-std::vector<Isa> SupportedIsas();               // on this machine, slowest first
-Isa BestIsa();                                  // the last of SupportedIsas()
+const char* IsaName(Isa isa);      // "portable", "avx2", "avxvnni", "avx512", "avx512vnni"
+std::vector<Isa> SupportedIsas();  // on this machine, slowest first
+Isa BestIsa();                     // the last of SupportedIsas()
 Result<Isa> ParseIsa(const std::string& name);  // kUsage for unknown or unsupported ones
 
 struct KernelTable;  // kernels/kernel_table.h: function pointers, private to kernels/

@@ -28,6 +28,24 @@ struct PanelProduct {
   bool from_zero = true;
 };
 
+// c[r, n] = (0 or c[r, n]) + float(sum_k a[r, k] w[n, k] - offset[n]) * (row_scale[r] *
+// column_scale[n]), the sum exact in int32.  a holds bytes from 1 to 127, w bytes from -127 to 127,
+// so that two neighbouring products fit 16 bits.  Line g of a panel: 4 bytes (k = 4g .. 4g + 3) for
+// each of 32 columns.  column_scale and offset are readable up to a multiple of 32.
+struct Int8Product {
+  const std::uint8_t* a = nullptr;
+  std::size_t a_row = 0;  // bytes
+  const std::int8_t* w = nullptr;
+  std::size_t w_panel = 0;  // bytes
+  float* c = nullptr;
+  std::size_t c_row = 0;
+  std::size_t rows = 0, columns = 0, groups = 0;  // groups of four k
+  const float* row_scale = nullptr;
+  const float* column_scale = nullptr;
+  const std::int32_t* offset = nullptr;
+  bool add = false;
+};
+
 // One page of attention scores for `rows` rows of 64 in place; row r attends to its first counts[r]
 // keys (0 < counts[r] <= 64).  Scores become weights exp(score * scale - max), 0 beyond counts;
 // max, sum and correction (what earlier sums must be multiplied by) are updated.
@@ -79,6 +97,13 @@ struct KernelTable {
   void (*transpose_f32)(const float* panel, std::size_t k_begin, std::size_t count, float* out);
   void (*transpose_bf16)(const std::uint32_t* panel, std::size_t k_begin, std::size_t count,
                          float* out);
+  // The same of a panel of bytes, times scales[j]; k_begin is a multiple of 32, bytes up to a
+  // multiple of 4 are readable and those beyond the matrix are zero.
+  void (*transpose_int8)(const std::int8_t* panel, std::size_t k_begin, std::size_t count,
+                         const float* scales, float* out);
+  void (*product_int8)(const Int8Product&);
+  // x[n] -> bytes out[n] and, returned, their scale: kernels/quantize_row.h.
+  float (*quantize)(const float* x, std::size_t n, std::uint8_t* out);
   // out[c * out_row + r] = in[r * in_row + c].
   void (*transpose)(const float* in, std::size_t in_row, std::size_t rows, std::size_t columns,
                     float* out, std::size_t out_row);
@@ -123,6 +148,11 @@ struct KernelTable {
   void (*read_burst)(const float* data, std::size_t n, float* result);
 };
 
-extern const KernelTable kPortableKernels, kAvx2Kernels, kAvx512Kernels;
+extern const KernelTable kPortableKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512Kernels,
+    kAvx512VnniKernels;
+
+// Compiled apart for their instructions; the tables of those names hold them.
+void Int8ProductAvxVnni(const Int8Product& p);
+void Int8ProductAvx512Vnni(const Int8Product& p);
 
 }  // namespace pawl

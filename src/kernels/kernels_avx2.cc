@@ -1,49 +1,56 @@
-// The kernels for AVX2.
-#include "kernels/lanes_avx2.h"
+// The kernels for AVX2, without and with VNNI.
+#include "kernels/quantize_x86.h"
+#include "kernels/register_avx2.h"
 #include "kernels/transpose_x86.h"
 
 namespace pawl {
 namespace {
 
-struct Register {
-  using F = __m256;
-  static constexpr int kLanes = 8;
-  static F Zero() { return _mm256_setzero_ps(); }
-  static F Load(const float* p) { return _mm256_loadu_ps(p); }
-  static void Store(float* p, F x) { _mm256_storeu_ps(p, x); }
-  static F LoadN(const float* p, std::size_t n) { return _mm256_maskload_ps(p, Lanes::Mask8(n)); }
-  static void StoreN(float* p, F x, std::size_t n) { _mm256_maskstore_ps(p, Lanes::Mask8(n), x); }
-  static F Broadcast(const float* p) { return _mm256_set1_ps(*p); }
-  static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-  static F Low(const std::uint32_t* p) {
-    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
-  }
-  static F High(const std::uint32_t* p) {
-    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-    return _mm256_castsi256_ps(_mm256_and_si256(words, mask));
-  }
-};
-
 // 6 x 2 accumulators, 2 weights and a broadcast value fit the 16 registers.
 constexpr int kTileRows = 6;
+
+// maddubs adds two neighbouring products in 16 bits: at most 2 * 127 * 127, which fits.
+struct Dot {
+  using I = __m256i;
+  static constexpr int kTileRows = 4;
+  static I Zero() { return _mm256_setzero_si256(); }
+  static I Load(const std::int8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static I Broadcast4(const std::uint8_t* p) {
+    std::int32_t four = 0;
+    __builtin_memcpy(&four, p, sizeof four);
+    return _mm256_set1_epi32(four);
+  }
+  static I MulAdd(I acc, I a, I w) {
+    const I pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(a, w), _mm256_set1_epi16(1));
+    return _mm256_add_epi32(acc, pairs);
+  }
+  static __m256 ToFloat(I acc, const std::int32_t* offset) {
+    const I less = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(offset));
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(acc, less));
+  }
+};
 
 }  // namespace
 }  // namespace pawl
 
+#include "kernels/int8_x86.h"
 #include "kernels/products_x86.h"
 
 namespace pawl {
 namespace {
 
-constexpr KernelTable MakeTable() {
+constexpr KernelTable MakeTable(const char* name, void (*product_int8)(const Int8Product&)) {
   KernelTable table = RowKernels();
-  table.name = "avx2";
+  table.name = name;
   table.product_f32 = ProductF32;
   table.product_bf16 = ProductBf16;
   table.transpose_f32 = TransposeF32;
   table.transpose_bf16 = TransposeBf16;
+  table.transpose_int8 = TransposeInt8;
+  table.product_int8 = product_int8;
+  table.quantize = Quantize;
   table.transpose = Transpose;
   table.fma_burst = FmaBurst;
   table.burst_flops = 2.0 * kPeakChains * kLanes;
@@ -52,6 +59,7 @@ constexpr KernelTable MakeTable() {
 
 }  // namespace
 
-constinit const KernelTable kAvx2Kernels = MakeTable();
+constinit const KernelTable kAvx2Kernels = MakeTable("avx2", ProductInt8);
+constinit const KernelTable kAvxVnniKernels = MakeTable("avxvnni", Int8ProductAvxVnni);
 
 }  // namespace pawl

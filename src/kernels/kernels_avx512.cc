@@ -1,42 +1,54 @@
-// The kernels for AVX-512.
-#include "kernels/lanes_avx512.h"
+// The kernels for AVX-512, without and with VNNI.
+#include "kernels/quantize_x86.h"
+#include "kernels/register_avx512.h"
 #include "kernels/transpose_x86.h"
 
 namespace pawl {
 namespace {
 
-struct Register {
-  using F = __m512;
-  static constexpr int kLanes = 16;
-  static F Zero() { return _mm512_setzero_ps(); }
-  static F Load(const float* p) { return _mm512_loadu_ps(p); }
-  static void Store(float* p, F x) { _mm512_storeu_ps(p, x); }
-  static F LoadN(const float* p, std::size_t n) { return Lanes::LoadN(p, n); }
-  static void StoreN(float* p, F x, std::size_t n) { Lanes::StoreN(p, x, n); }
-  static F Broadcast(const float* p) { return _mm512_set1_ps(*p); }
-  static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static F Low(const std::uint32_t* p) { return Lanes::LowHalves(p); }
-  static F High(const std::uint32_t* p) { return Lanes::HighHalves(p); }
-};
-
 // 12 x 2 accumulators, 2 weights and a broadcast value fit the 32 registers.
 constexpr int kTileRows = 12;
+
+// maddubs adds two neighbouring products in 16 bits: at most 2 * 127 * 127, which fits.
+struct Dot {
+  using I = __m512i;
+  static constexpr int kTileRows = 12;
+  static I Zero() { return _mm512_setzero_si512(); }
+  static I Load(const std::int8_t* p) { return _mm512_loadu_si512(p); }
+  static I Broadcast4(const std::uint8_t* p) {
+    std::int32_t four = 0;
+    __builtin_memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+  }
+  static I MulAdd(I acc, I a, I w) {
+    const I pairs = _mm512_madd_epi16(_mm512_maddubs_epi16(a, w), _mm512_set1_epi16(1));
+    return _mm512_add_epi32(acc, pairs);
+  }
+  static __m512 ToFloat(I acc, const std::int32_t* offset) {
+    const I less = _mm512_loadu_si512(offset);
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(acc, less));
+  }
+};
 
 }  // namespace
 }  // namespace pawl
 
+#include "kernels/int8_x86.h"
 #include "kernels/products_x86.h"
 
 namespace pawl {
 namespace {
 
-constexpr KernelTable MakeTable() {
+constexpr KernelTable MakeTable(const char* name, void (*product_int8)(const Int8Product&)) {
   KernelTable table = RowKernels();
-  table.name = "avx512";
+  table.name = name;
   table.product_f32 = ProductF32;
   table.product_bf16 = ProductBf16;
   table.transpose_f32 = TransposeF32;
   table.transpose_bf16 = TransposeBf16;
+  table.transpose_int8 = TransposeInt8;
+  table.product_int8 = product_int8;
+  table.quantize = Quantize;
   table.transpose = Transpose;
   table.fma_burst = FmaBurst;
   table.burst_flops = 2.0 * kPeakChains * kLanes;
@@ -45,6 +57,7 @@ constexpr KernelTable MakeTable() {
 
 }  // namespace
 
-constinit const KernelTable kAvx512Kernels = MakeTable();
+constinit const KernelTable kAvx512Kernels = MakeTable("avx512", ProductInt8);
+constinit const KernelTable kAvx512VnniKernels = MakeTable("avx512vnni", Int8ProductAvx512Vnni);
 
 }  // namespace pawl

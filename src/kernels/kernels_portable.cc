@@ -1,5 +1,6 @@
 // The reference implementation: runs on any machine, and says what every other one must give.
 #include "kernels/lanes_portable.h"
+#include "kernels/quantize_row.h"
 #include "kernels/row_kernels.h"
 
 namespace pawl {
@@ -34,6 +35,29 @@ void ProductBf16(const PanelProduct& p) {
   Product(p, [w](std::size_t at, std::size_t j) { return Widen(w[at + j % 16], j); });
 }
 
+void ProductInt8(const Int8Product& p) {
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    for (std::size_t n = 0; n < p.columns; ++n) {
+      const std::uint8_t* a = p.a + r * p.a_row;
+      const std::int8_t* w = p.w + n / 32 * p.w_panel + n % 32 * 4;
+      std::int32_t sum = 0;
+      for (std::size_t g = 0; g < p.groups; ++g) {
+        for (std::size_t b = 0; b < 4; ++b) sum += a[4 * g + b] * w[128 * g + b];
+      }
+      const float scale = p.row_scale[r] * p.column_scale[n];
+      const float y = static_cast<float>(sum - p.offset[n]) * scale;
+      float* c = p.c + r * p.c_row + n;
+      *c = p.add ? *c + y : y;
+    }
+  }
+}
+
+float Quantize(const float* x, std::size_t n, std::uint8_t* out) {
+  const RowScale scale = ScaleOf(LargestMagnitude(x, n));
+  QuantizeTail(x, n, scale.inverse, out);
+  return scale.scale;
+}
+
 template <class Weight>
 void TransposePanel(std::size_t count, float* out, const Weight& weight) {
   for (std::size_t j = 0; j < 32; ++j) {
@@ -50,6 +74,14 @@ void TransposeBf16(const std::uint32_t* panel, std::size_t k_begin, std::size_t 
   panel += k_begin * 16;
   TransposePanel(count, out, [panel](std::size_t k, std::size_t j) {
     return Widen(panel[k * 16 + j % 16], j);
+  });
+}
+
+void TransposeInt8(const std::int8_t* panel, std::size_t k_begin, std::size_t count,
+                   const float* scales, float* out) {
+  TransposePanel(count, out, [=](std::size_t i, std::size_t j) {
+    const std::size_t k = k_begin + i;
+    return static_cast<float>(panel[k / 4 * 128 + j * 4 + k % 4]) * scales[j];
   });
 }
 
@@ -75,6 +107,9 @@ constexpr KernelTable MakeTable() {
   table.product_bf16 = ProductBf16;
   table.transpose_f32 = TransposeF32;
   table.transpose_bf16 = TransposeBf16;
+  table.transpose_int8 = TransposeInt8;
+  table.product_int8 = ProductInt8;
+  table.quantize = Quantize;
   table.transpose = Transpose;
   table.fma_burst = FmaBurst;
   table.burst_flops = 2.0 * 8;

@@ -4,57 +4,16 @@
 
 #include "base/check.h"
 #include "kernels/kernel_table.h"
+#include "kernels/linear_int8.h"
 #include "kernels/scratch.h"
+#include "kernels/split_grid.h"
 
 namespace pawl {
 namespace {
 
-// Below this many multiply-adds (about 3 us on one core) waking a second thread does not pay.
-constexpr std::size_t kSerialWork = 150'000;
 // Rows of x and steps of the reduction that one pass over the panels uses: 96 * 1024 floats stay in
 // a second-level cache of 512 KiB or more.
 constexpr std::size_t kRowBlock = 96, kStepBlock = 1024;
-constexpr std::size_t kRowTile = 12;
-
-std::size_t CeilDiv(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-
-// Calls work(row range, block range) on every thread: a grid over row tiles and blocks of columns
-// whose slowest part is as small as can be; ties prefer to split columns, whose weights are then
-// read by one thread only.
-template <class Work>
-void SplitGrid(const Compute& compute, std::size_t rows, std::size_t blocks, std::size_t work_size,
-               const Work& work) {
-  const auto threads = static_cast<std::size_t>(compute.pool.size());
-  if (threads == 1 || work_size < kSerialWork) {
-    work(IndexRange{0, rows}, IndexRange{0, blocks});
-    return;
-  }
-  const std::size_t tiles = CeilDiv(rows, kRowTile);
-  std::size_t best_rows = 1, best = static_cast<std::size_t>(-1);
-  for (std::size_t r = 1; r <= std::min(threads, tiles); ++r) {
-    const std::size_t slowest = CeilDiv(tiles, r) * CeilDiv(blocks, threads / r);
-    if (slowest < best) {
-      best = slowest;
-      best_rows = r;
-    }
-  }
-  const auto row_parts = static_cast<int>(best_rows);
-  const int block_parts = compute.pool.size() / row_parts;
-  compute.pool.Run([&](int thread) {
-    if (thread >= row_parts * block_parts) return;
-    const IndexRange r = ThreadRange(rows, kRowTile, thread / block_parts, row_parts);
-    const IndexRange b = ThreadRange(blocks, 1, thread % block_parts, block_parts);
-    if (r.size() > 0 && b.size() > 0) work(r, b);
-  });
-}
-
-void AddBias(const Compute& compute, std::span<const float> bias, IndexRange rows,
-             IndexRange columns, MatrixView<float> y) {
-  if (bias.empty()) return;
-  for (std::size_t r = rows.begin; r < rows.end; ++r) {
-    compute.kernels.add(bias.data() + columns.begin, y.row(r) + columns.begin, columns.size());
-  }
-}
 
 // y_column: where the first panel's sums go in y.
 void ForwardPart(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
@@ -113,7 +72,10 @@ void ScaledPart(const Compute& compute, MatrixView<const float> x, const PackedM
 void TransposePanels(const Compute& compute, const PackedMatrix& w, IndexRange panels,
                      std::size_t k_begin, std::size_t count, float* out) {
   for (std::size_t p = panels.begin; p < panels.end; ++p, out += kPanelColumns * kPanelColumns) {
-    if (w.type() == WeightType::kBf16) {
+    if (w.type() == WeightType::kInt8) {
+      compute.kernels.transpose_int8(w.PanelInt8(p), k_begin, count,
+                                     w.scales().data() + p * kPanelColumns, out);
+    } else if (w.type() == WeightType::kBf16) {
       compute.kernels.transpose_bf16(w.PanelBf16(p), k_begin, count, out);
     } else {
       compute.kernels.transpose_f32(w.PanelF32(p), k_begin, count, out);
@@ -191,6 +153,10 @@ void LinearForward(const Compute& compute, MatrixView<const float> x, const Pack
     AddBias(compute, bias, {0, y.rows()}, {0, w.n()}, y);
     return;
   }
+  if (w.type() == WeightType::kInt8) {
+    Int8Forward(compute, x, w, bias, output, y);
+    return;
+  }
   SplitGrid(compute, x.rows(), w.panels(), x.rows() * w.n() * w.k(),
             [&](IndexRange rows, IndexRange panels) {
               ForwardPart(compute, x, w, output, y, panels.begin * kPanelColumns, rows, panels);
@@ -203,6 +169,7 @@ void LinearForward(const Compute& compute, MatrixView<const float> x, const Pack
 void LinearForwardScaled(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
                          float scale, MatrixView<float> y) {
   PAWL_CHECK(x.cols() == w.k() && y.cols() == w.n() && x.rows() == y.rows());
+  PAWL_CHECK(w.type() != WeightType::kInt8);  // adapters are float32
   if (x.rows() == 0 || w.n() == 0 || w.k() == 0) return;
   SplitGrid(compute, x.rows(), w.panels(), x.rows() * w.n() * w.k(),
             [&](IndexRange rows, IndexRange panels) {

@@ -11,6 +11,9 @@ namespace pawl {
 
 // y[m,n] = sum_k x[m,k] w[n,k] + bias[n].  The sum starts at 0 (or at y[m,n] with kAdd), k ascends;
 // bias (length N, may be empty) is added after it.  x [M,K], y [M,N] must not overlap.
+// kInt8 weights: each row of x is quantised to 7 bits (scale = largest magnitude / 63), the sum
+// over k is exact in int32, and y = (0 or y) + float(sum) * (scale of the row of x * scale of the
+// row of w); a row of x that is not finite gives NaN.
 enum class Output { kWrite, kAdd };
 void LinearForward(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
                    std::span<const float> bias, Output output, MatrixView<float> y);
@@ -21,6 +24,7 @@ void LinearForwardScaled(const Compute& compute, MatrixView<const float> x, cons
                          float scale, MatrixView<float> y);
 
 // dx[m,k] = (0 or dx[m,k]) + sum_n dy[m,n] w[n,k], n ascending.  dy [M,N], dx [M,K].
+// kInt8: w is q * scale in float32, the gradient passes straight through the rounding of x.
 void LinearBackwardInput(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
                          Output output, MatrixView<float> dx);
 

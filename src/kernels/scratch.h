@@ -6,7 +6,7 @@
 
 namespace pawl {
 
-enum class ScratchSlot { kFirst, kSecond, kThird, kFourth, kFifth, kCount };
+enum class ScratchSlot { kFirst, kSecond, kThird, kFourth, kFifth, kScales, kBytes, kCount };
 
 // 64-byte aligned, valid until the same thread asks for the same slot again.
 float* ThreadScratch(ScratchSlot slot, std::size_t floats);

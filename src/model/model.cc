@@ -29,7 +29,19 @@ bool AllMatricesBf16(const TensorStore& store, const ModelConfig& config) {
 WeightType StorageFor(Precision precision, const TensorStore& store, const ModelConfig& config) {
   if (precision == Precision::kF32) return WeightType::kF32;
   if (precision == Precision::kBf16) return WeightType::kBf16;
+  if (precision == Precision::kInt8) return WeightType::kInt8;
   return AllMatricesBf16(store, config) ? WeightType::kBf16 : WeightType::kF32;
+}
+
+// Exact 32-bit sums hold so many products.
+Status CheckWidths(Precision precision, const ModelConfig& config) {
+  const std::size_t widest = std::max(
+      {config.hidden_size, config.intermediate_size, config.num_attention_heads * config.head_dim});
+  if (precision != Precision::kInt8 || widest <= kMaxInt8K) return {};
+  return Usage(
+      fmt::format("precision: int8 sums at most {} products, this model's layers are {} wide; take "
+                  "bf16",
+                  kMaxInt8K, widest));
 }
 
 // Elements [begin, begin + out.size()) of a tensor, widened.
@@ -107,7 +119,8 @@ Status ReadParameterFile(const TensorStore& store, const Parameter& parameter, T
 Result<Precision> ParsePrecision(const std::string& name) {
   if (name == "f32") return Precision::kF32;
   if (name == "bf16") return Precision::kBf16;
-  return Usage("precision: \"" + name + "\", expected \"f32\" or \"bf16\"");
+  if (name == "int8") return Precision::kInt8;
+  return Usage("precision: \"" + name + "\", expected \"f32\", \"bf16\" or \"int8\"");
 }
 
 void FinishModel(Model& model, std::size_t max_positions) {
@@ -119,6 +132,7 @@ Result<Model> LoadModel(const std::filesystem::path& folder, Precision precision
                         std::size_t max_positions) {
   Model model;
   PAWL_ASSIGN(model.config, LoadModelConfig(folder));
+  PAWL_TRY(CheckWidths(precision, model.config));
   PAWL_ASSIGN(model.stop_ids, LoadStopIds(folder));
   PAWL_ASSIGN(const TensorStore store, TensorStore::Open(folder));
   PAWL_TRY(ValidateTensors(store, model.config));

@@ -15,8 +15,11 @@
 namespace pawl {
 
 // How the frozen weights are stored.  kStored: as in the file (F16 is widened to float32).
-enum class Precision { kStored, kF32, kBf16 };
-Result<Precision> ParsePrecision(const std::string& name);  // "f32" | "bf16"; others are kUsage
+// kInt8 quantises every
+// matrix, embeddings and head included, each row with its own scale (kernels/packed_matrix.h); such
+// a model can carry an adapter but cannot be trained in full.
+enum class Precision { kStored, kF32, kBf16, kInt8 };
+Result<Precision> ParsePrecision(const std::string& name);  // "f32" | "bf16" | "int8", else kUsage
 
 struct Model {
   ModelConfig config;

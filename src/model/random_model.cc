@@ -49,8 +49,10 @@ Model MakeRandomModel(const ModelConfig& config, Precision precision, std::uint6
                       ThreadPool& pool, std::size_t max_positions) {
   Model model;
   model.config = config;
-  model.weights =
-      MakeWeights(config, precision == Precision::kBf16 ? WeightType::kBf16 : WeightType::kF32);
+  const WeightType type = precision == Precision::kInt8   ? WeightType::kInt8
+                          : precision == Precision::kBf16 ? WeightType::kBf16
+                                                          : WeightType::kF32;
+  model.weights = MakeWeights(config, type);
   const std::vector<Parameter> parameters = Parameters(config, model.weights);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const Parameter& parameter = parameters[i];

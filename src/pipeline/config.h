@@ -19,7 +19,7 @@ namespace pawl {
 struct ModelSection {
   std::string path =
       "starter";          // a folder, "starter", or "new": random weights of [model.new]'s shape
-  std::string precision;  // "" as stored, "f32", "bf16"
+  std::string precision;  // "" as stored, "f32", "bf16", "int8"
 };
 
 // [model.new]: a Qwen2 model made here, with a tokenizer trained on generated problems.

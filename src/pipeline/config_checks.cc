@@ -164,6 +164,11 @@ void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
     }
   }
   CheckGate(c.gate, wrongs);
+  if (c.model.precision == "int8" && !c.lora.enabled) {
+    wrongs.emplace_back(
+        "model.precision: \"int8\" weights are frozen and full training changes them; set "
+        "lora.enabled = true, or leave precision out (full training holds float32 weights)");
+  }
   CheckTime(c.run, wrongs);
 }
 

@@ -5,7 +5,7 @@ namespace pawl {
 const std::vector<ConfigKey<ModelSection>>& ModelKeys() {
   static const std::vector<ConfigKey<ModelSection>> keys = {
       {"path", &ModelSection::path},
-      {"precision", &ModelSection::precision, std::vector<std::string>{"", "f32", "bf16"}},
+      {"precision", &ModelSection::precision, std::vector<std::string>{"", "f32", "bf16", "int8"}},
   };
   return keys;
 }

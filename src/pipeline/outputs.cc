@@ -180,7 +180,7 @@ Result<TestResult> BenchmarkOnTest(const RunContext& x, const fs::path& run_fold
     facts.model_path = name;
     facts.model_sha256 = name == "base" ? x.base_sha256 : "";
     facts.parameters = ParameterCount(x.state.model.config);
-    facts.precision = x.state.model.weights.embed.type() == WeightType::kBf16 ? "bf16" : "f32";
+    facts.precision = WeightTypeName(x.state.model.weights.embed.type());
     facts.model_bytes = x.state.model.weights.bytes();
     facts.data = "test split";
     facts.data_sha256 = x.data.sha256;

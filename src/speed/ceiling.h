@@ -28,6 +28,8 @@ std::size_t SpeedTokens(SpeedWork work, const SpeedShape& shape);
 //   only where it is read.  A backward pass through frozen weights costs as much as the forward;
 //   with weight gradients twice as much. Bytes of a decode step: all matrix weights as stored, and
 //   the float32 keys and values of the batch.
+//   With one byte a weight (int8) the forward products count against the int8 peak; attention and
+//   backward products remain float32.
 double CeilingSeconds(SpeedWork work, const SpeedShape& shape, const ModelConfig& config,
                       std::size_t bytes_per_weight, const MachinePeaks& peaks);
 

@@ -84,7 +84,8 @@ class Update {
     Gradients gradients{weight_gradients_ ? &*weight_gradients_ : nullptr,
                         adapter_gradients_ ? &*adapter_gradients_ : nullptr};
     const std::vector<GroupTask> groups{group.Task()};
-    AccumulateGradients(policy(), compute_, groups, {}, *buffers_, gradients);
+    AccumulateGradients(policy(), compute_, groups, {1.0f, SliceRows(policy())}, *buffers_,
+                        gradients);
     Step();
   }
 

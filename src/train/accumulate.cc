@@ -17,6 +17,12 @@ struct TrainBuffers {
   std::vector<float> coefficients, log_probs, entropies;
 };
 
+std::size_t SliceRows(const Policy& policy) {
+  constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
+  const std::size_t row = ActivationBytesPerRow(policy.model.config, policy.adapter);
+  return std::clamp<std::size_t>(kSliceBytes / std::max<std::size_t>(row, 1), 128, 4096);
+}
+
 void TrainBuffersDelete::operator()(TrainBuffers* buffers) const { delete buffers; }
 
 TrainBuffersPtr MakeTrainBuffers(const Model& model) {

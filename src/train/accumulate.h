@@ -30,6 +30,10 @@ struct AccumulateOptions {
   std::size_t slice_rows = 512;  // completions of a slice together; at least one completion goes in
 };
 
+// Rows of completions whose activations stay within about 384 MB, from 128 to 4096: what a training
+// step holds beside weights, prompts and optimizer.
+std::size_t SliceRows(const Policy& policy);
+
 // Buffers kept between calls, so that a step allocates nothing once warm.
 struct TrainBuffers;
 struct TrainBuffersDelete {

@@ -7,15 +7,6 @@
 namespace pawl {
 namespace {
 
-// Activations of one slice of completions together stay near this size.
-constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
-
-std::size_t SliceRows(const TrainState& state) {
-  const std::size_t row =
-      ActivationBytesPerRow(state.model.config, state.adapter ? &*state.adapter : nullptr);
-  return std::clamp<std::size_t>(kSliceBytes / std::max<std::size_t>(row, 1), 128, 4096);
-}
-
 double Mean(std::span<const double> values) {
   double sum = 0;
   for (const double v : values) sum += v;
@@ -248,7 +239,7 @@ Trainer::Impl::Impl(TrainState& s, const StageSettings& given, int total_steps, 
       compute(c),
       updater(s, settings.optimizer, total_steps * std::max(1, settings.num_iterations), c),
       buffers(MakeTrainBuffers(s.model)) {
-  accumulate.slice_rows = SliceRows(s);
+  accumulate.slice_rows = SliceRows(s.policy());
   accumulate.inverse_temperature =
       given.method == TrainMethod::kGrpo ? static_cast<float>(1.0 / given.temperature) : 1.0f;
 }

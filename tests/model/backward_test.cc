@@ -154,6 +154,7 @@ std::vector<std::vector<float>> UnsharedGradients(const Policy& policy, const Co
 struct Setting {
   ToyKind kind;
   bool tied, full, lora;
+  Precision precision = Precision::kF32;
 };
 const std::vector<Setting> kSettings = {{ToyKind::kQwen2, true, true, false},
                                         {ToyKind::kQwen3, false, true, false},
@@ -186,10 +187,13 @@ TEST(Backward, OfASharedPromptEqualsThatOfCopiesWithinRounding) {
 }
 
 TEST(Backward, GivesTheSameBitsForEverySlicingThreadCountAndInstructionSet) {
-  for (const Setting& setting : kSettings) {
+  std::vector<Setting> settings = kSettings;
+  settings.push_back({ToyKind::kQwen2, true, false, true, Precision::kInt8});
+  settings.push_back({ToyKind::kQwen3, false, false, true, Precision::kInt8});
+  for (const Setting& setting : settings) {
     ThreadPool one(1);
     const ModelConfig config = ToyConfig(setting.kind, setting.tied);
-    const Model model = ToyModel(config, Precision::kF32, one);
+    const Model model = ToyModel(config, setting.precision, one);
     const Adapter adapter =
         ToyAdapter(config, {.r = 6, .target_modules = {"q_proj", "up_proj", "down_proj"}});
     const Policy policy{model, setting.lora ? &adapter : nullptr};
@@ -204,6 +208,34 @@ TEST(Backward, GivesTheSameBitsForEverySlicingThreadCountAndInstructionSet) {
             << IsaName(isa) << " " << threads;
       }
     }
+  }
+}
+
+// The straight-through gradient of an 8-bit base against the gradient of its own weights in
+// float32, whose forward pass rounds no activation.
+TEST(Backward, Through8BitWeightsPointsWhereTheFloatGradientPoints) {
+  ThreadPool pool(2);
+  const Compute compute(pool);
+  const ModelConfig config = ToyConfig(ToyKind::kQwen3, true);
+  Model model = ToyModel(config, Precision::kInt8, pool);
+  Model wide = ToyModel(config, Precision::kF32, pool);
+  const auto from = Parameters(config, model.weights), to = Parameters(config, wide.weights);
+  for (std::size_t p = 0; p < from.size(); ++p) WriteParameter(to[p], ReadParameter(from[p]));
+  const Adapter adapter = ToyAdapter(config, {.r = 6, .target_modules = {"all-linear"}});
+  const Group group = SomeGroup(config, 70);
+  const auto found = SharedGradients({model, &adapter}, compute, group, false, 2);
+  const auto expected = SharedGradients({wide, &adapter}, compute, group, false, 2);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t p = 0; p < found.size(); ++p) {
+    double dot = 0, a = 0, b = 0;
+    for (std::size_t i = 0; i < found[p].size(); ++i) {
+      const double x = static_cast<double>(found[p][i]), y = static_cast<double>(expected[p][i]);
+      dot += x * y;
+      a += x * x;
+      b += y * y;
+    }
+    EXPECT_GT(dot, 0.99 * std::sqrt(a * b)) << p;
+    EXPECT_NE(found[p], expected[p]) << p;
   }
 }
 

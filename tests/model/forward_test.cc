@@ -18,6 +18,8 @@ const std::vector<Setting> kSettings = {
     {ToyKind::kQwen2, true, true, Precision::kBf16},
     {ToyKind::kQwen3, false, true, Precision::kF32},
     {ToyKind::kLlama, false, false, Precision::kF32},
+    {ToyKind::kQwen2, true, true, Precision::kInt8},
+    {ToyKind::kQwen3, false, false, Precision::kInt8},
 };
 
 using Sequences = std::vector<std::vector<std::int32_t>>;
