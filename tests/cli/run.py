@@ -356,6 +356,40 @@ def debug_statistics_and_schedules_answer_lines():
     assert len(good["lr"]) == 101 and good["lr"][0] == 0 and "error" in bad
 
 
+@check
+def int8_scores_what_it_samples_on_every_instruction_set():
+    prompts = jsonl({"ids": [5, 6, 7]}, {"ids": [9] * 40}, {"ids": [11, 12]})
+    path = TEMP / "int8.jsonl"
+    path.write_text(prompts)
+    flags = ("starter", "--input", path, "--max-new-tokens", "12", "--num-generations", "3", "--precision", "int8")
+    expected, _ = run("generate", *flags)
+    first = lines(prompts)
+    for i, line in enumerate(lines(expected)):
+        ids = first[i // 3]["ids"] + line["ids"]
+        scored = lines(run("score", "starter", "--precision", "int8", stdin=jsonl({"ids": ids}))[0])[0]
+        assert scored["logprobs"][-len(line["ids"]):] == line["logprobs"], (scored, line)
+    for isa in ("portable", "avx2", "avxvnni", "avx512", "avx512vnni"):
+        done = subprocess.run([PROGRAM, "generate", *map(str, flags), "--isa", isa, "--threads", "3"], text=True,
+                              capture_output=True, cwd=TEMP, timeout=600)
+        if done.returncode == 2:
+            assert "this CPU lacks " + isa in done.stderr, done.stderr
+        else:
+            assert done.stdout == expected, isa
+    _, err = run("score", "starter", "--precision", "int4", stdin=prompts, code=2)
+    assert "int8" in err, err
+
+
+@check
+def debug_divergence_compares_precisions():
+    path = TEMP / "divergence.jsonl"
+    path.write_text(jsonl({"text": "Tom has 3 apples and buys 4 more."}, {"ids": [5, 6, 7, 8]}))
+    same = json.loads(run("debug", "divergence", "starter", "--input", path)[0])
+    assert same["mean_kl"] == 0 and same["greedy_agreement"] == 1, same
+    int8 = json.loads(run("debug", "divergence", "starter", "--precision", "int8", "--input", path)[0])
+    assert int8["precision"] == "int8" and int8["positions"] == same["positions"], int8
+    assert 0 < int8["mean_kl"] < 0.05 and int8["max_kl"] >= int8["mean_kl"], int8
+
+
 # ------------------------------------------------------------------------------------ data and bench
 
 @check
@@ -543,6 +577,20 @@ set = ["stage.basic.max_steps=1"]
 
 
 @check
+def int8_trains_an_adapter_and_refuses_full_training():
+    config = TEMP / "int8.toml"
+    config.write_text(TINY)
+    flags = ("--set", "model.precision=int8")
+    _, err = run("run", config, *flags, "--set", "lora.enabled=false", "--dry-run", code=2)
+    assert "model.precision" in err and "lora.enabled" in err, err
+    run("run", config, *flags, "--set", "lora.enabled=true", "--run-dir", TEMP / "int8-run")
+    metrics = lines((TEMP / "int8-run/stages/basic/metrics.jsonl").read_text())
+    differences = [m["max_logp_difference"] for m in metrics if "max_logp_difference" in m]
+    assert differences and not any(differences), differences
+    assert any(m.get("grad_norm", 0) > 0 for m in metrics), metrics
+
+
+@check
 def a_wrong_configuration_lists_every_problem():
     config = TEMP / "wrong.toml"
     config.write_text(TINY.replace("learning_rate = 1e-4", "learning_rat = 1e-4").replace("num_generations = 4",
@@ -565,6 +613,11 @@ def doctor_and_speed_answer_in_json():
     works = [r["work"] for r in document["results"]]
     assert works.count("decode") == 2 and {"prefill", "train", "grpo_step"} <= set(works), works
     assert all(r["tokens_per_second"] > 0 for r in document["results"])
+    out, _ = run("speed", "--model", "starter", "--precision", "int8", "--batch", "2", "--prompt-tokens", "16",
+                 "--new-tokens", "4", "--group", "2", "--work", "decode,train", "--repeats", "1", "--json")
+    document = json.loads(out)
+    assert document["model"]["precision"] == "int8" and document["machine"]["int8_gop_per_second"] > 0, document
+    assert all(r["ceiling_tokens_per_second"] > 0 for r in document["results"]), document
 
 
 def main():

@@ -54,6 +54,12 @@ TEST(Config, ShippedFilesAreValidAndRoundTrip) {
   EXPECT_GE(files, 3);
 }
 
+TEST(Config, Int8IsForAdaptersAlone) {
+  const std::string text = "[model]\nprecision = \"int8\"\n[[stage]]\nname = \"a\"\nlevel = 1\n";
+  EXPECT_EQ(Parse(text).model.precision, "int8");
+  ExpectIn("model.precision: \"int8\" weights are frozen", MessageOf(text, {"lora.enabled=false"}));
+}
+
 TEST(Config, StagesInheritDefaultsWhereverTheyAreWritten) {
   const RunConfig config = Parse(
       "[[stage]]\nname = \"a\"\nlevel = 1\n[[stage]]\nname = \"b\"\nlevel = 2\nbeta = 0.5\n"
