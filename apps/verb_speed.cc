@@ -25,7 +25,7 @@ struct Flags {
   std::string synthetic, batch = "1,8,16", prompt_tokens = "128", work;
   std::string row;  // hidden: one row as JSON, for the child
   int new_tokens = 64, group = 8, repeats = 5;
-  bool json = false;
+  bool json = false, gradient_checkpointing = false;
 };
 
 Result<std::vector<std::size_t>> Numbers(const char* flag, const std::string& text) {
@@ -127,6 +127,7 @@ Status MeasureRow(const Flags& flags) {
   request.shape = {row.at("batch").get<std::size_t>(), row.at("prompt_tokens").get<std::size_t>(),
                    row.at("new_tokens").get<std::size_t>()};
   request.repeats = row.at("repeats").get<int>();
+  request.saving = flags.gradient_checkpointing ? Saving::kRecompute : Saving::kAll;
   PAWL_ASSIGN(const Machine machine, OpenMachine(flags.policy));
   const std::size_t positions = request.shape.prompt_tokens + request.shape.new_tokens + 2;
   std::vector<double> loads;
@@ -206,6 +207,7 @@ Result<Json> Measured(const Flags& flags, const SpeedRequest& request) {
   add("--synthetic", flags.synthetic);
   add("--precision", flags.policy.precision);
   add("--isa", flags.policy.isa);
+  if (flags.gradient_checkpointing) arguments.emplace_back("--gradient-checkpointing");
   if (flags.policy.threads > 0) add("--threads", std::to_string(flags.policy.threads));
   PAWL_ASSIGN(const std::string output, RunChild(std::move(arguments)));
   return ParseJson(output, "measuring process");
@@ -306,6 +308,8 @@ void AddSpeed(CLI::App& app, VerbResult& result) {
   verb->add_option("--group", flags->group, "completions of a prompt in train and grpo_step (8)");
   verb->add_option("--work", flags->work,
                    "what to measure: load,prefill,decode,train,full_train,grpo_step");
+  verb->add_flag("--gradient-checkpointing", flags->gradient_checkpointing,
+                 "train and grpo_step: keep layer inputs only and compute the rest again");
   verb->add_option("--repeats", flags->repeats, "runs; the median counts (5)");
   verb->add_option("--row", flags->row)->group("");
   verb->add_flag("--json", flags->json, "one JSON document on standard output");

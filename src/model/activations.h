@@ -58,13 +58,20 @@ struct SavedLayer {
 };
 
 struct SavedActivations::Layers {
-  std::vector<SavedLayer> layers;
-  RowBuffer output;       // [T, C] before the final norm
-  RowBuffer output_rstd;  // [1, T]
+  Saving saving = Saving::kAll;
+  std::vector<SavedLayer> layers;  // with kRecompute only their inputs are filled, and
+  SavedLayer live;                 // the rest of one layer lies here: the one computed last
+  RowBuffer output;                // [T, C] before the final norm
+  RowBuffer output_rstd;           // [1, T]
   std::vector<std::uint32_t> positions;
   std::size_t rows = 0;
 
   void Shape(const ModelConfig& config, const Adapter* adapter, std::size_t row_count);
+  // Where everything but the input of a layer is.
+  SavedLayer& Rest(std::size_t layer) { return saving == Saving::kAll ? layers[layer] : live; }
+  const SavedLayer& Rest(std::size_t layer) const {
+    return saving == Saving::kAll ? layers[layer] : live;
+  }
 };
 
 // Rows of a batch that continue a sequence, with the position of the first.
@@ -95,6 +102,12 @@ struct Scratch::Buffers {
   Buffers();
   ~Buffers();
 };
+
+// Runs one layer forward again over the rows of a pass that was saved with kRecompute; `sequences`
+// are those of the pass, their caches still at its end.
+void RecomputeLayer(const Policy& policy, const Compute& compute, std::size_t layer,
+                    std::span<const BackwardRows> sequences, Scratch::Buffers& buffers,
+                    SavedActivations::Layers& saved);
 
 // Rows that go through the layers together: enough for the products' full speed, few enough that
 // temporaries stay near the caches (2F = 9728: 20 MB).

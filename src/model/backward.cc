@@ -50,7 +50,7 @@ void ProductBackward(const Pass& pass, std::size_t layer, LoraGroup group, std::
   LinearBackwardInput(compute, dy, weights, Output::kWrite, dx);
   const LoraBranch branch = pass.Branch(layer, group);
   if (branch.active()) {
-    const MatrixView<const float> u = pass.saved.layers[layer].lora_u.view().Rows(begin, dy.rows());
+    const MatrixView<const float> u = pass.saved.Rest(layer).lora_u.view().Rows(begin, dy.rows());
     MatrixView<float> scaled_u = pass.buffers.lora_u.Shape(u.rows(), u.cols());
     MatrixView<float> du = pass.buffers.lora_du.Shape(u.rows(), u.cols());
     AdapterLayer* gradient = nullptr;
@@ -71,7 +71,7 @@ void MlpBackward(const Pass& pass, std::size_t layer, std::size_t begin, MatrixV
   const ModelConfig& config = pass.config();
   const LayerWeights& weights = pass.policy.model.weights.layers[layer];
   LayerWeights* dw = pass.gradients.weights ? &pass.gradients.weights->layers[layer] : nullptr;
-  const SavedLayer& saved = pass.saved.layers[layer];
+  const SavedLayer& saved = pass.saved.Rest(layer);
   const std::size_t rows = dx.rows(), inner = config.intermediate_size;
   const MatrixView<const float> gate_up = saved.gate_up.view().Rows(begin, rows);
   const MatrixView<const float> middle = saved.middle.view().Rows(begin, rows);
@@ -104,7 +104,7 @@ MatrixView<const float> Queries(const Pass& pass, std::size_t layer) {
   const LayerWeights& weights = pass.policy.model.weights.layers[layer];
   const std::size_t heads = config.num_attention_heads, kv_heads = config.num_key_value_heads;
   const std::size_t query = heads * config.head_dim, kv = kv_heads * config.head_dim;
-  const MatrixView<const float> saved = pass.saved.layers[layer].qkv.view();
+  const MatrixView<const float> saved = pass.saved.Rest(layer).qkv.view();
   if (!config.qk_norm) return saved.Cols(0, query);
   MatrixView<float> qk = pass.buffers.qkv.Shape(pass.rows(), query + kv);
   CopyRows(pass.compute, saved.Cols(0, query + kv), qk);
@@ -123,7 +123,7 @@ void AttendBackward(const Pass& pass, std::size_t layer, MatrixView<const float>
   const ModelConfig& config = pass.config();
   const LayerWeights& weights = pass.policy.model.weights.layers[layer];
   LayerWeights* dw = pass.gradients.weights ? &pass.gradients.weights->layers[layer] : nullptr;
-  const SavedLayer& saved = pass.saved.layers[layer];
+  const SavedLayer& saved = pass.saved.Rest(layer);
   const std::size_t heads = config.num_attention_heads, kv_heads = config.num_key_value_heads;
   const std::size_t query = heads * config.head_dim, kv = kv_heads * config.head_dim;
   MatrixView<float> dq = dqkv.Cols(0, query), dk = dqkv.Cols(query, kv),
@@ -170,7 +170,8 @@ void AttentionBlockBackward(const Pass& pass, std::size_t layer, MatrixView<floa
   const ModelConfig& config = pass.config();
   const LayerWeights& weights = pass.policy.model.weights.layers[layer];
   LayerWeights* dw = pass.gradients.weights ? &pass.gradients.weights->layers[layer] : nullptr;
-  const SavedLayer& saved = pass.saved.layers[layer];
+  const SavedLayer& saved = pass.saved.Rest(layer);
+  const MatrixView<const float> input = pass.saved.layers[layer].input.view();
   const std::size_t rows = pass.rows(), query = config.num_attention_heads * config.head_dim;
 
   MatrixView<float> dattention = pass.buffers.dattention.Shape(rows, query);
@@ -182,14 +183,13 @@ void AttentionBlockBackward(const Pass& pass, std::size_t layer, MatrixView<floa
 
   MatrixView<float> normed = pass.buffers.normed.Shape(rows, config.hidden_size);
   if (pass.NeedsInput(layer, LoraGroup::kQkv)) {
-    RmsNormForward(compute, saved.input.view(), weights.input_norm.span(), config.rms_norm_eps,
-                   normed, {});
+    RmsNormForward(compute, input, weights.input_norm.span(), config.rms_norm_eps, normed, {});
   }
   MatrixView<float> dnormed = pass.buffers.dnormed.Shape(rows, config.hidden_size);
   ProductBackward(pass, layer, LoraGroup::kQkv, 0, dqkv, normed, weights.qkv,
                   dw ? &dw->qkv : nullptr, dnormed);
   if (dw != nullptr && !dw->qkv_bias.empty()) BiasBackward(compute, dqkv, dw->qkv_bias.span());
-  RmsNormBackward(compute, dnormed, saved.input.view(), weights.input_norm.span(),
+  RmsNormBackward(compute, dnormed, input, weights.input_norm.span(),
                   Rstd(saved.input_rstd, 0, rows), dx,
                   dw ? dw->input_norm.span() : std::span<float>{});
 }
@@ -197,8 +197,8 @@ void AttentionBlockBackward(const Pass& pass, std::size_t layer, MatrixView<floa
 }  // namespace
 
 void Backward(const Policy& policy, const Compute& compute, std::span<const std::int32_t> ids,
-              std::span<const BackwardRows> sequences, const SavedActivations& saved,
-              Scratch& scratch, MatrixView<float> dhidden, const Gradients& gradients) {
+              std::span<const BackwardRows> sequences, SavedActivations& saved, Scratch& scratch,
+              MatrixView<float> dhidden, const Gradients& gradients) {
   const Model& model = policy.model;
   const Pass pass{policy, compute, saved.layers(), scratch.buffers(), gradients, sequences};
   PAWL_CHECK(pass.rows() == ids.size() && dhidden.rows() == ids.size());
@@ -210,7 +210,11 @@ void Backward(const Policy& policy, const Compute& compute, std::span<const std:
   RmsNormBackward(compute, dhidden, pass.saved.output.view(), model.weights.final_norm.span(),
                   Rstd(pass.saved.output_rstd, 0, ids.size()), dx,
                   dw ? dw->final_norm.span() : std::span<float>{});
+  const std::size_t last = model.config.num_hidden_layers - 1;
   for (std::size_t layer = model.config.num_hidden_layers; layer-- > 0;) {
+    if (pass.saved.saving == Saving::kRecompute && layer != last) {  // the last one is still there
+      RecomputeLayer(policy, compute, layer, sequences, pass.buffers, saved.layers());
+    }
     for (std::size_t begin = 0; begin < ids.size(); begin += kForwardRows) {
       MlpBackward(pass, layer, begin, dx.Rows(begin, std::min(kForwardRows, ids.size() - begin)));
     }

@@ -40,9 +40,14 @@ struct Gradients {
 };
 
 // Activations of one forward pass.  Reusable; owns its memory.
+enum class Saving {
+  kAll,        // everything that the backward pass reads
+  kRecompute,  // the input of each layer; Backward runs the layer forward once more, to the same
+               // bits
+};
 class SavedActivations {
  public:
-  SavedActivations();
+  explicit SavedActivations(Saving saving = Saving::kAll);
   ~SavedActivations();
   SavedActivations(SavedActivations&&) noexcept;
   SavedActivations& operator=(SavedActivations&&) noexcept;
@@ -55,7 +60,8 @@ class SavedActivations {
   std::unique_ptr<Layers> layers_;
 };
 // Bytes of activations that one row needs, for memory planning.
-std::size_t ActivationBytesPerRow(const ModelConfig& config, const Adapter* adapter);
+std::size_t ActivationBytesPerRow(const ModelConfig& config, const Adapter* adapter,
+                                  Saving saving = Saving::kAll);
 
 // Gradients of the keys and values of a shared prefix, all layers.
 class PrefixGradients {
@@ -85,8 +91,8 @@ struct BackwardRows {
 // those of the forward pass that filled `saved`, in its order, with caches still holding their keys
 // and values.
 void Backward(const Policy& policy, const Compute& compute, std::span<const std::int32_t> ids,
-              std::span<const BackwardRows> sequences, const SavedActivations& saved,
-              Scratch& scratch, MatrixView<float> dhidden, const Gradients& gradients);
+              std::span<const BackwardRows> sequences, SavedActivations& saved, Scratch& scratch,
+              MatrixView<float> dhidden, const Gradients& gradients);
 
 // One sweep over chunks of rows: logits, log p(target) and entropy (as HeadForward, the same bits),
 // then the gradient for loss terms linear in them: dloss_dlogp [M], dloss_dentropy [M] or empty.

@@ -104,16 +104,16 @@ void LayerForward(const Pass& pass, std::size_t layer, const LayerViews& v) {
 
 LayerViews SavedViews(SavedActivations::Layers& saved, std::size_t layer, std::size_t begin,
                       std::size_t rows) {
-  SavedLayer& from = saved.layers[layer];
+  SavedLayer& from = saved.Rest(layer);
   RowBuffer& next = layer + 1 < saved.layers.size() ? saved.layers[layer + 1].input : saved.output;
   LayerViews v;
-  v.input = from.input.view().Rows(begin, rows);
+  v.input = saved.layers[layer].input.view().Rows(begin, rows);
   v.qkv = from.qkv.view().Rows(begin, rows);
   v.attention = from.attention.view().Rows(begin, rows);
   v.softmax = from.softmax.view().Rows(begin, rows);
   v.middle = from.middle.view().Rows(begin, rows);
   v.gate_up = from.gate_up.view().Rows(begin, rows);
-  v.lora_u = from.lora_u.view().Rows(begin, rows);
+  v.lora_u = from.lora_u.view().Rows(begin, rows);  // a live layer may be wider than this one's
   v.output = next.view().Rows(begin, rows);
   v.input_rstd = RowsOf(from.input_rstd, begin, rows);
   v.middle_rstd = RowsOf(from.middle_rstd, begin, rows);
@@ -238,6 +238,30 @@ void ForwardBySequences(const Policy& policy, const Compute& compute,
 }
 
 }  // namespace
+
+void RecomputeLayer(const Policy& policy, const Compute& compute, std::size_t layer,
+                    std::span<const BackwardRows> sequences, Scratch::Buffers& buffers,
+                    SavedActivations::Layers& saved) {
+  const ModelConfig& config = policy.model.config;
+  const std::size_t query = config.num_attention_heads * config.head_dim;
+  const std::size_t qkv = query + 2 * config.num_key_value_heads * config.head_dim;
+  for (std::size_t begin = 0; begin < saved.rows; begin += kForwardRows) {
+    const std::size_t end = std::min(saved.rows, begin + kForwardRows);
+    buffers.slices.clear();
+    for (const BackwardRows& sequence : sequences) {
+      const SequenceRows& all = sequence.rows;
+      const std::size_t from = std::max(begin, all.row_begin);
+      const std::size_t to = std::min(end, all.row_begin + all.row_count);
+      if (from >= to) continue;
+      const std::size_t position = all.cache->length() - all.row_count + (from - all.row_begin);
+      buffers.slices.push_back({from - begin, to - from, position, all.cache});
+    }
+    buffers.positions.assign(saved.positions.begin() + static_cast<std::ptrdiff_t>(begin),
+                             saved.positions.begin() + static_cast<std::ptrdiff_t>(end));
+    const Pass pass{policy, compute, buffers, end - begin, config.head_dim, query, qkv};
+    LayerForward(pass, layer, SavedViews(saved, layer, begin, end - begin));
+  }
+}
 
 void Forward(const Policy& policy, const Compute& compute, std::span<const std::int32_t> ids,
              std::span<const SequenceRows> sequences, Scratch& scratch, SavedActivations* saved,

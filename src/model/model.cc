@@ -128,6 +128,13 @@ void FinishModel(Model& model, std::size_t max_positions) {
   model.rope = MakeRopeTable(InverseFrequencies(model.config), model.max_positions);
 }
 
+Result<WeightType> StorageOf(const std::filesystem::path& folder, Precision precision) {
+  PAWL_ASSIGN(const ModelConfig config, LoadModelConfig(folder));
+  PAWL_ASSIGN(const TensorStore store, TensorStore::Open(folder));
+  PAWL_TRY(ValidateTensors(store, config));
+  return StorageFor(precision, store, config);
+}
+
 Result<Model> LoadModel(const std::filesystem::path& folder, Precision precision, ThreadPool& pool,
                         std::size_t max_positions) {
   Model model;

@@ -32,6 +32,9 @@ struct Model {
   std::string config_json, generation_config_json;
 };
 
+// The type that LoadModel would hold the folder's matrices in; reads headers alone.
+Result<WeightType> StorageOf(const std::filesystem::path& folder, Precision precision);
+
 // Reads tensor by tensor into packed form (no second copy of the model in memory), with the pool's
 // threads.  Everything is validated first; non-finite weights are kBadFile naming the tensor.
 Result<Model> LoadModel(const std::filesystem::path& folder, Precision precision, ThreadPool& pool,

@@ -75,6 +75,7 @@ struct StageConfig {
   std::string decay_type = "linear";
   bool reset_optimizer = true;  // forget AdamW's moments at the stage's start
   // GRPO
+  bool gradient_checkpointing = false;
   int num_generations = 8, max_completion_length = 256, num_iterations = 1;
   std::string kl_reference = "stage";  // what beta measures against: the stage's start, or "base"
   double temperature = 1.0, beta = 0, epsilon = 0.2, delta = 0;

@@ -189,6 +189,7 @@ Result<StageSettings> ToSettings(const StageConfig& s) {
   out.num_generations = s.num_generations;
   out.max_completion_length = s.max_completion_length;
   out.temperature = s.temperature;
+  out.gradient_checkpointing = s.gradient_checkpointing;
   out.num_iterations = s.num_iterations;
   PAWL_ASSIGN(out.loss.loss_type, ParseLossType(s.loss_type));
   PAWL_ASSIGN(out.loss.importance_sampling_level,

@@ -93,6 +93,7 @@ const std::vector<ConfigKey<StageConfig>>& StageKeys() {
       {"reset_optimizer", &StageConfig::reset_optimizer},
       {"num_generations", &StageConfig::num_generations, 2, 4096},
       {"max_completion_length", &StageConfig::max_completion_length, 1, 131072},
+      {"gradient_checkpointing", &StageConfig::gradient_checkpointing},
       {"num_iterations", &StageConfig::num_iterations, 1, 64},
       {"temperature", &StageConfig::temperature, 0.001, 100},
       {"beta", &StageConfig::beta, 0, 1000.0},

@@ -5,10 +5,12 @@
 #include <algorithm>
 
 #include "base/file_system.h"
+#include "base/memory_limit.h"
 #include "checkpoint/model_config.h"
 #include "data/generator.h"
 #include "model/locate.h"
 #include "pipeline/new_model.h"
+#include "train/memory_estimate.h"
 
 namespace pawl {
 namespace {
@@ -20,6 +22,36 @@ std::size_t WantedPositions(const RunConfig& c) {
     longest = std::max(longest, static_cast<std::size_t>(stage.max_completion_length));
   }
   return longest + 4096;
+}
+
+std::string Gigabytes(std::size_t bytes) {
+  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+// A limit that training would exceed is better met now than half-way.
+Status CheckMemory(const RunConfig& c, const ModelConfig& model, WeightType storage) {
+  const std::optional<MemoryLimit> limit = FindMemoryLimit();
+  if (!limit) return {};
+  LoraConfig lora;
+  lora.r = c.lora.r;
+  for (const StageConfig& stage : c.stages) {
+    PAWL_ASSIGN(const StageSettings settings, ToSettings(stage));
+    const MemoryEstimate needed =
+        EstimateMemory(model, storage, c.lora.enabled ? &lora : nullptr, settings);
+    if (needed.total() <= limit->bytes) continue;
+    return Fail(
+        ErrorCode::kNoCheckpoint,
+        fmt::format("stage.{}: training needs about {} (weights {}, optimizer {}, activations {}, "
+                    "rollout {}, rest {}), {} allows {}; raise the limit, or set {}"
+                    "gradient_checkpointing = true, or lower per_device_train_batch_size or "
+                    "max_completion_length",
+                    stage.name, Gigabytes(needed.total()), Gigabytes(needed.weights),
+                    Gigabytes(needed.optimizer), Gigabytes(needed.activations),
+                    Gigabytes(needed.rollout), Gigabytes(needed.temporaries), limit->source,
+                    Gigabytes(limit->bytes),
+                    c.lora.enabled ? "model.precision = \"int8\", " : "lora.enabled = true, "));
+  }
+  return {};
 }
 
 Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
@@ -40,6 +72,9 @@ Status OpenModel(RunContext& x, const std::filesystem::path& run_folder) {
     PAWL_ASSIGN(precision, ParsePrecision(c.model.precision));
   }
   if (!c.lora.enabled) precision = Precision::kF32;
+  PAWL_ASSIGN(const ModelConfig shape, LoadModelConfig(located.folder));
+  PAWL_ASSIGN(const WeightType storage, StorageOf(located.folder, precision));
+  PAWL_TRY(CheckMemory(c, shape, storage));
   PAWL_ASSIGN(x.state.model,
               LoadModel(located.folder, precision, x.compute->pool, WantedPositions(c)));
   if (located.adapter) {

@@ -59,8 +59,8 @@ struct SyntheticGroup {
 // One trained thing: the adapter or all weights, with gradients and AdamW state.
 class Update {
  public:
-  Update(Model& model, const Compute& compute, bool full, int r)
-      : model_(model), compute_(compute) {
+  Update(Model& model, const Compute& compute, bool full, int r, Saving saving)
+      : model_(model), compute_(compute), saving_(saving) {
     if (full) {
       weight_gradients_ = MakeWeights(model.config, WeightType::kF32);
     } else {
@@ -75,7 +75,7 @@ class Update {
       first_.emplace_back(parameter.values.size());
       second_.emplace_back(parameter.values.size());
     }
-    buffers_ = MakeTrainBuffers(model);
+    buffers_ = MakeTrainBuffers(model, saving);
   }
 
   Policy policy() const { return {model_, adapter_ ? &*adapter_ : nullptr}; }
@@ -84,7 +84,7 @@ class Update {
     Gradients gradients{weight_gradients_ ? &*weight_gradients_ : nullptr,
                         adapter_gradients_ ? &*adapter_gradients_ : nullptr};
     const std::vector<GroupTask> groups{group.Task()};
-    AccumulateGradients(policy(), compute_, groups, {1.0f, SliceRows(policy())}, *buffers_,
+    AccumulateGradients(policy(), compute_, groups, {1.0f, SliceRows(policy(), saving_)}, *buffers_,
                         gradients);
     Step();
   }
@@ -113,6 +113,7 @@ class Update {
 
   Model& model_;
   const Compute& compute_;
+  Saving saving_;
   std::optional<Weights> weight_gradients_;
   std::optional<Adapter> adapter_, adapter_gradients_;
   std::vector<std::vector<float>> first_, second_;
@@ -195,7 +196,8 @@ Result<SpeedResult> MeasureSpeed(const SpeedRequest& request, Model& model,
                       request.work == SpeedWork::kGrpoStep;
   std::optional<Update> update;
   if (trains) {
-    update.emplace(model, compute, request.work == SpeedWork::kFullTrain, request.lora_r);
+    update.emplace(model, compute, request.work == SpeedWork::kFullTrain, request.lora_r,
+                   request.saving);
   }
   std::vector<double> seconds;
   for (int run = 0; run <= request.repeats; ++run) {

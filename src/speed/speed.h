@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/backward.h"
 #include "model/model.h"
 #include "speed/ceiling.h"
 
@@ -17,6 +18,7 @@ struct SpeedRequest {
   SpeedShape shape;
   int repeats = 5;  // the median is reported; one warm-up run comes first
   int lora_r = 16;  // train and grpo_step: all linear layers
+  Saving saving = Saving::kAll;
 };
 
 struct SpeedResult {

@@ -7,7 +7,8 @@
 namespace pawl {
 
 struct TrainBuffers {
-  explicit TrainBuffers(const ModelConfig& config) : cache(config) {}
+  TrainBuffers(const ModelConfig& config, Saving saving)
+      : cache(config), prompt_saved(saving), slice_saved(saving) {}
 
   KvCache cache;
   Scratch scratch;
@@ -17,16 +18,17 @@ struct TrainBuffers {
   std::vector<float> coefficients, log_probs, entropies;
 };
 
-std::size_t SliceRows(const Policy& policy) {
+std::size_t SliceRows(const Policy& policy, Saving saving) {
   constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
-  const std::size_t row = ActivationBytesPerRow(policy.model.config, policy.adapter);
-  return std::clamp<std::size_t>(kSliceBytes / std::max<std::size_t>(row, 1), 128, 4096);
+  const std::size_t row = ActivationBytesPerRow(policy.model.config, policy.adapter, saving);
+  const std::size_t most = saving == Saving::kRecompute ? 512 : 4096;
+  return std::clamp<std::size_t>(kSliceBytes / std::max<std::size_t>(row, 1), 128, most);
 }
 
 void TrainBuffersDelete::operator()(TrainBuffers* buffers) const { delete buffers; }
 
-TrainBuffersPtr MakeTrainBuffers(const Model& model) {
-  return TrainBuffersPtr(new TrainBuffers(model.config));
+TrainBuffersPtr MakeTrainBuffers(const Model& model, Saving saving) {
+  return TrainBuffersPtr(new TrainBuffers(model.config, saving));
 }
 
 namespace {

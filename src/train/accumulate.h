@@ -30,9 +30,9 @@ struct AccumulateOptions {
   std::size_t slice_rows = 512;  // completions of a slice together; at least one completion goes in
 };
 
-// Rows of completions whose activations stay within about 384 MB, from 128 to 4096: what a training
-// step holds beside weights, prompts and optimizer.
-std::size_t SliceRows(const Policy& policy);
+// Rows of completions whose activations stay within about 384 MB, from 128 to 4096 (512 where they
+// are recomputed): what a training step holds beside weights, prompts and optimizer.
+std::size_t SliceRows(const Policy& policy, Saving saving = Saving::kAll);
 
 // Buffers kept between calls, so that a step allocates nothing once warm.
 struct TrainBuffers;
@@ -40,7 +40,7 @@ struct TrainBuffersDelete {
   void operator()(TrainBuffers* buffers) const;
 };
 using TrainBuffersPtr = std::unique_ptr<TrainBuffers, TrainBuffersDelete>;
-TrainBuffersPtr MakeTrainBuffers(const Model& model);
+TrainBuffersPtr MakeTrainBuffers(const Model& model, Saving saving = Saving::kAll);
 
 // ADDS d(sum of dloss_dlogp * log p) to gradients: groups in order, a group's completions in order,
 // prompts last.  The bits do not depend on slice_rows, threads or instruction set (a tied head in

@@ -31,6 +31,10 @@ struct StageSettings {
   int per_device_train_batch_size = 1;  // prompts (groups) a micro-batch, not completions
   int gradient_accumulation_steps = 4;  // micro-batches an optimizer step
 
+  // Keep only the inputs of layers and run each layer forward again in the backward pass: a tenth
+  // of the activations for a third more arithmetic, the same bits.
+  bool gradient_checkpointing = false;
+
   // GRPO
   int num_generations = 8;  // G
   int max_completion_length = 256;

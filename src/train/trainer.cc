@@ -7,6 +7,10 @@
 namespace pawl {
 namespace {
 
+Saving SavingOf(const StageSettings& settings) {
+  return settings.gradient_checkpointing ? Saving::kRecompute : Saving::kAll;
+}
+
 double Mean(std::span<const double> values) {
   double sum = 0;
   for (const double v : values) sum += v;
@@ -238,8 +242,8 @@ Trainer::Impl::Impl(TrainState& s, const StageSettings& given, int total_steps, 
       seed(run_seed),
       compute(c),
       updater(s, settings.optimizer, total_steps * std::max(1, settings.num_iterations), c),
-      buffers(MakeTrainBuffers(s.model)) {
-  accumulate.slice_rows = SliceRows(s.policy());
+      buffers(MakeTrainBuffers(s.model, SavingOf(given))) {
+  accumulate.slice_rows = SliceRows(s.policy(), SavingOf(given));
   accumulate.inverse_temperature =
       given.method == TrainMethod::kGrpo ? static_cast<float>(1.0 / given.temperature) : 1.0f;
 }

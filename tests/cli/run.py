@@ -591,6 +591,40 @@ def int8_trains_an_adapter_and_refuses_full_training():
 
 
 @check
+def a_memory_limit_below_the_estimate_is_refused_at_the_start():
+    import resource
+    config = TEMP / "memory.toml"
+    config.write_text(TINY)
+
+    def limited(gigabytes, *more):
+        limit = int(gigabytes * 1e9)
+        return subprocess.run([PROGRAM, "run", config, "--run-dir", TEMP / "memory-run", "--threads", "1", *more],
+                              capture_output=True, text=True, cwd=TEMP, timeout=600,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+
+    done = limited(3.0, "--set", "defaults.max_completion_length=4000", "--set", "defaults.per_device_train_batch_size=512")
+    assert done.returncode == 3, (done.returncode, done.stderr)
+    for word in ("training needs about", "activations", "ulimit -d allows 3.00 GB", "gradient_checkpointing"):
+        assert word in done.stderr, (word, done.stderr)
+    assert not (TEMP / "memory-run" / "stages").exists()
+    done = limited(3.0)
+    assert done.returncode == 0, done.stderr
+
+
+@check
+def recomputed_activations_change_no_bit_of_a_run():
+    config = TEMP / "recompute.toml"
+    config.write_text(TINY)
+    logs = []
+    for value in ("false", "true"):
+        folder = TEMP / f"recompute-{value}"
+        run("run", config, "--run-dir", folder, "--set", f"defaults.gradient_checkpointing={value}")
+        logs.append((folder / "stages/basic/rollouts.jsonl").read_text())
+        logs.append((folder / "stages/basic/final_model/model.safetensors").read_bytes())
+    assert logs[0] == logs[2] and logs[1] == logs[3]
+
+
+@check
 def a_wrong_configuration_lists_every_problem():
     config = TEMP / "wrong.toml"
     config.write_text(TINY.replace("learning_rate = 1e-4", "learning_rat = 1e-4").replace("num_generations = 4",

@@ -66,13 +66,14 @@ float Coefficient(std::size_t c, std::size_t i) {
 
 // The prompt once, completions in passes of `slice` together.
 std::vector<std::vector<float>> SharedGradients(const Policy& policy, const Compute& compute,
-                                                const Group& group, bool full, std::size_t slice) {
+                                                const Group& group, bool full, std::size_t slice,
+                                                Saving saving = Saving::kAll) {
   const std::size_t width = policy.model.config.hidden_size, prompt = group.prompt.size();
   TrainedGradients gradients(policy, full);
   KvCache cache(policy.model.config);
   KvSequence prompt_cache(cache);
   Scratch scratch;
-  SavedActivations prompt_saved, saved;
+  SavedActivations prompt_saved(saving), saved(saving);
   PrefixGradients prefix(policy.model.config, prompt);
   std::vector<float> hidden(prompt * width), dhidden(prompt * width, 0.0f);
   const SequenceRows prompt_rows{0, prompt, &prompt_cache};
@@ -206,6 +207,10 @@ TEST(Backward, GivesTheSameBitsForEverySlicingThreadCountAndInstructionSet) {
         const std::size_t slice = static_cast<std::size_t>(threads) + 1;
         EXPECT_EQ(SharedGradients(policy, Compute(pool, isa), group, setting.full, slice), expected)
             << IsaName(isa) << " " << threads;
+        EXPECT_EQ(SharedGradients(policy, Compute(pool, isa), group, setting.full, slice,
+                                  Saving::kRecompute),
+                  expected)
+            << "recomputed, " << IsaName(isa) << " " << threads;
       }
     }
   }

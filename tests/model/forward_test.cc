@@ -115,6 +115,16 @@ TEST(Forward, SavingActivationsChangesNoBit) {
             {hidden.data(), ids.size(), config.hidden_size});
     EXPECT_EQ(hidden, RunWhole(policy, compute, {ids})[0]);
     EXPECT_EQ(saved.bytes(), ids.size() * ActivationBytesPerRow(config, nullptr));
+    SavedActivations inputs(Saving::kRecompute);
+    std::vector<float> again(hidden.size());
+    KvSequence other(cache);
+    const SequenceRows other_rows{0, ids.size(), &other};
+    Forward(policy, compute, ids, {&other_rows, 1}, scratch, &inputs,
+            {again.data(), ids.size(), config.hidden_size});
+    EXPECT_EQ(again, hidden);
+    EXPECT_EQ(inputs.bytes(),
+              ids.size() * ActivationBytesPerRow(config, nullptr, Saving::kRecompute));
+    EXPECT_LT(inputs.bytes(), saved.bytes());
   }
 }
 
