@@ -101,14 +101,18 @@ const char* RewardAggregationName(RewardAggregation aggregation) {
 }
 
 Moments MomentsOf(std::span<const double> values) {
-  double sum = 0, count = 0;
+  double sum = 0, count = 0, first = kNan;
+  bool equal = true;
   for (const double v : values) {
     if (std::isnan(v)) continue;
+    if (count == 0) first = v;
+    equal = equal && v == first;
     sum += v;
     count += 1;
   }
   if (count == 0) return {kNan, kNan};
-  const double mean = sum / count;
+  // The rounded mean of eight times -0.1 is not -0.1: equal rewards would get advantages of 1e-13.
+  const double mean = equal ? first : sum / count;
   double squares = 0;
   for (const double v : values) {
     if (!std::isnan(v)) squares += (v - mean) * (v - mean);

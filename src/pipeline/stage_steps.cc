@@ -147,6 +147,7 @@ Result<StepOutcome> StageRunner::Step(Trainer& trainer, std::uint64_t& next_docu
               NextDocuments(x_, static_cast<std::size_t>(p_.stage), next_document));
   StepHooks hooks;
   hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
+  hooks.cancelled = [this] { return x_.Stopped(); };
   return trainer.SftStep(documents, p_.step, hooks);
 }
 
@@ -171,6 +172,7 @@ Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
   const Grader grader = GraderOf(x_, problems);
   StepHooks hooks;
   hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
+  hooks.cancelled = [this] { return x_.Stopped(); };
   int round = 0;
   hooks.refill = [&](std::size_t count) {
     return tasks_of(ChooseMore(x_, stage, p_.step, ++round, count, rates));

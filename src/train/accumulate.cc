@@ -51,7 +51,8 @@ class Accumulation {
         gradients_(gradients),
         training_(gradients.weights != nullptr || gradients.adapter != nullptr) {}
 
-  void Run() {
+  bool Run() {
+    if (Cancelled()) return false;
     ForwardPrompts();
     std::vector<Member> slice;
     std::size_t rows = 0;
@@ -59,6 +60,7 @@ class Accumulation {
       for (const CompletionTask& completion : groups_[g].completions) {
         if (completion.ids.empty()) continue;
         if (!slice.empty() && rows + completion.ids.size() > options_.slice_rows) {
+          if (Cancelled()) return false;
           RunSlice(slice, rows);
           slice.clear();
           rows = 0;
@@ -67,8 +69,11 @@ class Accumulation {
         rows += completion.ids.size();
       }
     }
+    if (Cancelled()) return false;
     if (!slice.empty()) RunSlice(slice, rows);
+    if (Cancelled()) return false;
     if (training_) BackwardPrompts();
+    return true;
   }
 
  private:
@@ -77,6 +82,7 @@ class Accumulation {
     const CompletionTask* completion;
   };
 
+  bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
   std::size_t Width() const { return policy_.model.config.hidden_size; }
 
   // The prompt's last token goes with each completion, since the first completion token is read
@@ -201,10 +207,10 @@ class Accumulation {
 
 }  // namespace
 
-void AccumulateGradients(const Policy& policy, const Compute& compute,
+bool AccumulateGradients(const Policy& policy, const Compute& compute,
                          std::span<const GroupTask> groups, const AccumulateOptions& options,
                          TrainBuffers& buffers, const Gradients& gradients) {
-  Accumulation(policy, compute, groups, options, buffers, gradients).Run();
+  return Accumulation(policy, compute, groups, options, buffers, gradients).Run();
 }
 
 }  // namespace pawl

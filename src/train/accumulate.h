@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -28,6 +29,7 @@ struct GroupTask {
 struct AccumulateOptions {
   float inverse_temperature = 1.0f;
   std::size_t slice_rows = 512;  // completions of a slice together; at least one completion goes in
+  std::function<bool()> cancelled = {};  // looked at between passes
 };
 
 // Rows of completions whose activations stay within about 384 MB, from 128 to 4096 (512 where they
@@ -45,8 +47,8 @@ TrainBuffersPtr MakeTrainBuffers(const Model& model, Saving saving = Saving::kAl
 // ADDS d(sum of dloss_dlogp * log p) to gradients: groups in order, a group's completions in order,
 // prompts last.  The bits do not depend on slice_rows, threads or instruction set (a tied head in
 // full training needs gradients.lookup for that).  gradients empty (both null): only log_probs and
-// entropies are computed.
-void AccumulateGradients(const Policy& policy, const Compute& compute,
+// entropies are computed.  False: cancelled, with a part of the gradients added.
+bool AccumulateGradients(const Policy& policy, const Compute& compute,
                          std::span<const GroupTask> groups, const AccumulateOptions& options,
                          TrainBuffers& buffers, const Gradients& gradients);
 

@@ -30,8 +30,13 @@ Result<StepOutcome> Trainer::SftStep(std::span<const SftDocument> documents, int
     groups.push_back({ids.first(first), {{ids.subspan(first), coefficients[d], log_probs[d], {}}}});
     outcome.trained_tokens += document.ids.size();
   }
-  AccumulateGradients(impl.state.policy(), impl.compute, groups, impl.accumulate, *impl.buffers,
-                      impl.updater.gradients());
+  impl.accumulate.cancelled = hooks.cancelled;
+  if (!AccumulateGradients(impl.state.policy(), impl.compute, groups, impl.accumulate,
+                           *impl.buffers, impl.updater.gradients())) {
+    outcome.cancelled = true;
+    impl.updater.Clear();
+    return outcome;
+  }
   double loss = 0;
   for (std::size_t d = 0; d < documents.size(); ++d) {
     for (std::size_t k = 0; k < coefficients[d].size(); ++k) {

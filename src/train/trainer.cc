@@ -78,11 +78,11 @@ std::vector<GroupTask> Trainer::Impl::Groups(std::span<const PromptTask> tasks,
 }
 
 // Log-probabilities of the kept samples under `policy`, without gradients.
-void Trainer::Impl::Score(const Policy& policy, std::span<const PromptTask> tasks,
+bool Trainer::Impl::Score(const Policy& policy, std::span<const PromptTask> tasks,
                           std::vector<Sample>& samples, std::span<const std::size_t> kept,
                           std::vector<float> Sample::*into) {
   const auto groups = Groups(tasks, samples, kept, false);
-  AccumulateGradients(policy, compute, groups, accumulate, *buffers, {});
+  if (!AccumulateGradients(policy, compute, groups, accumulate, *buffers, {})) return false;
   const auto size = static_cast<std::size_t>(settings.num_generations);
   for (const std::size_t t : kept) {
     for (std::size_t g = 0; g < size; ++g) {
@@ -90,6 +90,7 @@ void Trainer::Impl::Score(const Policy& policy, std::span<const PromptTask> task
       sample.*into = sample.trained_log_probs;
     }
   }
+  return true;
 }
 
 // The loss of one micro-batch; sets d loss / d log p of its samples.
@@ -135,7 +136,12 @@ Status Trainer::Impl::Iteration(std::span<const PromptTask> tasks, std::vector<S
     }
     const auto groups = Groups(tasks, samples, mine, true);
     if (groups.empty()) continue;
-    AccumulateGradients(state.policy(), compute, groups, accumulate, *buffers, updater.gradients());
+    if (!AccumulateGradients(state.policy(), compute, groups, accumulate, *buffers,
+                             updater.gradients())) {
+      outcome.cancelled = true;
+      updater.Clear();
+      return {};
+    }
   }
   outcome.metrics["loss"] = total;
   means.WriteTo(outcome.metrics);
@@ -309,6 +315,7 @@ Status Trainer::Impl::Train(std::span<const PromptTask> tasks, std::vector<Sampl
   const auto kept = TrainedTasks(samples, tasks.size());
   outcome.metrics["groups_skipped"] = tasks.size() - kept.size();
   const double train_start = Now();
+  accumulate.cancelled = hooks.cancelled;
   if (kept.empty()) {
     if (hooks.tripwire) outcome.tripped = hooks.tripwire(outcome.metrics);
     return {};
@@ -318,13 +325,19 @@ Status Trainer::Impl::Train(std::span<const PromptTask> tasks, std::vector<Sampl
     PAWL_CHECK(reference != nullptr);
     std::vector<std::size_t> all(tasks.size());
     for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
-    Score(*reference, tasks, samples, all, &Sample::reference);
+    if (!Score(*reference, tasks, samples, all, &Sample::reference)) {
+      outcome.cancelled = true;
+      return {};
+    }
   }
   const int iterations = settings.num_iterations;
   for (int i = 0; i < iterations && outcome.healthy && outcome.tripped.empty(); ++i) {
+    // After the first update the step is finished, so that a cancelled one has changed nothing.
+    if (i > 0) accumulate.cancelled = {};
     // The sampler's log-probabilities are the trainer's until the first update.
     if (i > 0) Score(state.policy(), tasks, samples, kept, &Sample::log_probs);
     PAWL_TRY(Iteration(tasks, samples, kept, step * iterations + i, hooks, outcome));
+    if (outcome.cancelled) return {};
   }
   for (const std::size_t t : kept) outcome.trained_tokens += tasks[t].prompt.size();
   for (const Sample& sample : samples) {

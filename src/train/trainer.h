@@ -61,6 +61,8 @@ struct RewardNames {
 
 // What a step asks of whoever runs the stage.
 struct StepHooks {
+  // Looked at between passes of the training part; a step that is cancelled changes nothing.
+  std::function<bool()> cancelled = {};
   // Looks at all metrics before the update: a text names the tripwire that the step tripped, and
   // the update is left out.
   std::function<std::string(const Json& metrics)> tripwire = {};

@@ -29,7 +29,8 @@ struct Trainer::Impl {
 
   std::vector<GroupTask> Groups(std::span<const PromptTask> tasks, std::vector<Sample>& samples,
                                 std::span<const std::size_t> kept, bool training);
-  void Score(const Policy& policy, std::span<const PromptTask> tasks, std::vector<Sample>& samples,
+  // False: cancelled.
+  bool Score(const Policy& policy, std::span<const PromptTask> tasks, std::vector<Sample>& samples,
              std::span<const std::size_t> kept, std::vector<float> Sample::*into);
   Result<std::vector<Sample>> Gather(std::vector<PromptTask>& tasks, const Grader& grader,
                                      const std::function<bool()>& cancelled, const StepHooks& hooks,

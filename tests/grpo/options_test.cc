@@ -149,5 +149,19 @@ TEST(LossNames, AreParsedAndTheNearestIsNamed) {
   EXPECT_FALSE(ParseSamplingCorrectionMode("none").has_value());
 }
 
+TEST(Advantages, EqualRewardsGiveExactlyZero) {
+  for (const double value : {-0.1, 0.1, 1.0 / 3, 1e-300}) {
+    AdvantageInput input;
+    input.group_size = 8;
+    input.weights = {0.1};
+    input.rewards.assign(16, {value});
+    for (const auto scale : {ScaleRewards::kGroup, ScaleRewards::kBatch, ScaleRewards::kNone}) {
+      const Advantages out = GroupAdvantages(input, scale, RewardAggregation::kSumThenNormalize);
+      for (const double a : out.values) EXPECT_EQ(a, 0.0) << value;
+      EXPECT_EQ(out.frac_reward_zero_std, 1.0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pawl
