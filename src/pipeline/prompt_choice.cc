@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "base/philox.h"
+#include "base/shuffle.h"
 
 namespace pawl {
 namespace {
@@ -61,12 +61,7 @@ std::vector<PromptChoice> ByPassRate(const RunContext& x, std::size_t stage, std
 std::size_t ShuffledIndex(std::uint64_t seed, std::size_t stage, std::uint64_t index,
                           std::size_t n) {
   RandomStream random({seed, RandomPurpose::kShuffle, StageItem(stage, index / n), 2});
-  std::vector<std::size_t> order(n);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t i = n; i > 1; --i) {
-    std::swap(order[i - 1], order[random.Below(static_cast<std::uint32_t>(i))]);
-  }
-  return order[index % n];
+  return ShuffledOrder(n, random)[index % n];
 }
 
 double PassRates::Of(const RunContext& x, const PromptChoice& choice) const {

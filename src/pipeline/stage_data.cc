@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "base/philox.h"
 #include "base/sha256.h"
+#include "base/shuffle.h"
 #include "data/check.h"
 #include "data/generator.h"
 #include "data/problem_file.h"
@@ -40,9 +40,7 @@ Result<std::vector<Problem>> Spread(const std::vector<int>& levels, std::size_t 
 
 std::vector<Problem> Shuffled(std::vector<Problem> problems, std::uint64_t seed) {
   RandomStream random({seed, RandomPurpose::kShuffle, 0xda7a, 0});
-  for (std::size_t i = problems.size(); i > 1; --i) {
-    std::swap(problems[i - 1], problems[random.Below(static_cast<std::uint32_t>(i))]);
-  }
+  Shuffle(problems, random);
   return problems;
 }
 

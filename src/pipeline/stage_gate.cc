@@ -2,9 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
-#include "base/philox.h"
+#include "base/shuffle.h"
 #include "pipeline/stage_runner.h"
 
 namespace pawl {
@@ -16,13 +15,8 @@ constexpr std::uint64_t kGateItem = std::uint64_t{1} << 59;
 // Each stage's gate walks the pool in an order of its own: an anchor was accepted for its luck with
 // the problems that its gate asked first.
 std::vector<std::size_t> PoolOrder(std::uint64_t seed, int stage, std::size_t size) {
-  std::vector<std::size_t> order(size);
-  std::iota(order.begin(), order.end(), std::size_t{0});
   RandomStream random({seed, RandomPurpose::kShuffle, static_cast<std::uint64_t>(stage), 4});
-  for (std::size_t i = size; i > 1; --i) {
-    std::swap(order[i - 1], order[random.Below(static_cast<std::uint32_t>(i))]);
-  }
-  return order;
+  return ShuffledOrder(size, random);
 }
 
 std::size_t AcceptedStages(const Json& stages) {
