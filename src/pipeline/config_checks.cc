@@ -110,7 +110,7 @@ void CheckGate(const GateSection& gate, std::vector<std::string>& wrongs) {
     }
   }
   if (gate.strict && gate.rule != "none" &&
-      DetectableDrop(gate, kUsualChurn) > Tolerance(gate, kUsualAccuracy)) {
+      DetectableDrop(gate, kUsualChurn, GateProblems(gate)) > Tolerance(gate, kUsualAccuracy)) {
     wrongs.push_back(fmt::format("gate.strict: {}", GateReach(gate)));
   }
 }

@@ -152,7 +152,7 @@ class SequentialGate : public Gate {
   }
   GateDecision Decide(bool exhausted) override {
     // Exact collapse is caught at any time; everything else after 20 problems.
-    if (Worst(&PairedEvidence::Regression) >= reject_at_) return GateDecision::kRollback;
+    if (Regression() >= reject_at_) return GateDecision::kRollback;
     if (tally_.problems >= 20 && evidence_.NonInferior() >= kAcceptAt &&
         (!against_base_ || against_base_->NonInferior() >= kAcceptAt)) {
       return GateDecision::kAccept;
@@ -180,9 +180,8 @@ class SequentialGate : public Gate {
  private:
   static constexpr double kAcceptAt = 10;  // alpha_A = 0.10
 
-  double Worst(double (PairedEvidence::*evidence)() const) const {
-    const double anchor = (evidence_.*evidence)();
-    return against_base_ ? std::max(anchor, ((*against_base_).*evidence)()) : anchor;
+  double Regression() const {
+    return std::max(evidence_.Regression(), against_base_ ? against_base_->Regression() : 0.0);
   }
 
   GateSection config_;
@@ -214,19 +213,22 @@ int PlannedTests(const GateSection& config, int stages) {
   return 2 * stages * attempts * (1 + static_cast<int>(config.soup.size()));
 }
 
-double DetectableDrop(const GateSection& config, double churn) {
-  const bool greedy = config.rule == "threshold";
-  const double n = config.rule == "sequential" ? config.max_problems : config.problems;
-  const double k = greedy ? 1 : config.samples;
+int GateProblems(const GateSection& config) {
+  if (config.rule == "none") return 0;
+  return config.rule == "sequential" ? config.max_problems : config.problems;
+}
+
+double DetectableDrop(const GateSection& config, double churn, long long problems) {
+  const double k = config.rule == "threshold" ? 1 : config.samples;
   // Variance of a mean of k answers over that of one, difficulty spread evenly: 1/12 + 1/(6k).
   const double variance = churn * (1.0 / 12 + 1 / (6 * k)) * 4;
-  return 2.486475 * std::sqrt(variance / n);
+  return MinimumDetectableDifference(std::sqrt(variance), problems).value_or(1);
 }
 
 std::string GateReach(const GateSection& config) {
-  const double reach = DetectableDrop(config, kUsualChurn);
+  const int problems = GateProblems(config);
+  const double reach = DetectableDrop(config, kUsualChurn, problems);
   const double tolerance = Tolerance(config, kUsualAccuracy);
-  const int problems = config.rule == "sequential" ? config.max_problems : config.problems;
   std::string text = fmt::format(
       "{} problems find a drop of {:.1f} points (power 80 %, false alarms 5 %, 20 % of answers "
       "changing by chance); the rule's tolerance is {:.1f} points",

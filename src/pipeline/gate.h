@@ -58,10 +58,13 @@ std::unique_ptr<Gate> MakeGate(const GateSection& config, const GateContext& con
 // soup is one against the anchor and one against the base.
 int PlannedTests(const GateSection& config, int stages);
 
-// The drop (share of right answers) that the gate's budget finds with probability 0.8 at a false
+// Problems that a gate may ask.
+int GateProblems(const GateSection& config);
+
+// The drop (share of right answers) that so many problems find with probability 0.8 at a false
 // alarm of 5 %, when `churn` of the problems change their outcome by chance: paired normal
 // approximation, z = 2.486; k answers shrink the variance as in Miller, arXiv:2411.00640.
-double DetectableDrop(const GateSection& config, double churn);
+double DetectableDrop(const GateSection& config, double churn, long long problems);
 // What the rule promises to notice: max_drop, or the margin.
 double Tolerance(const GateSection& config, double anchor_accuracy);
 

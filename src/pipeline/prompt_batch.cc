@@ -2,17 +2,19 @@
 
 namespace pawl {
 
-Result<PromptBatch> MakePromptBatch(const RunContext& x, std::size_t stage, int step) {
-  PromptBatch batch;
-  Json unknown = Json::object();
-  const PassRates rates(unknown);
-  for (const PromptChoice& choice : ChoosePrompts(x, stage, step, PlannedSteps(x, stage), rates)) {
+Result<std::vector<PromptTask>> AddTasks(const RunContext& x,
+                                         const std::vector<PromptChoice>& chosen,
+                                         std::uint64_t first_item, PromptBatch& batch) {
+  std::vector<PromptTask> tasks;
+  for (const PromptChoice& choice : chosen) {
     const auto& all = x.data.train.at(x.config.stages[choice.stage].name).problems();
-    batch.problems.push_back(&all[choice.problem]);
-    PAWL_ASSIGN(auto ids, x.prompts->Ids(*batch.problems.back()));
-    batch.tasks.push_back({batch.problems.back()->id, std::move(ids), 0});
+    const Problem& problem = all[choice.problem];
+    PAWL_ASSIGN(auto ids, x.prompts->Ids(problem));
+    tasks.push_back({problem.id, std::move(ids), first_item + batch.choices.size()});
+    batch.choices.push_back(choice);
+    batch.problems.push_back(&problem);
   }
-  return batch;
+  return tasks;
 }
 
 Grader GraderOf(const RunContext& x, const std::vector<const Problem*>& problems) {

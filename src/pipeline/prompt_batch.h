@@ -8,12 +8,16 @@
 
 namespace pawl {
 
+// What a step has asked so far.
 struct PromptBatch {
-  std::vector<PromptTask> tasks;         // random_item is left 0: the caller's
-  std::vector<const Problem*> problems;  // of each task; they live in the context
+  std::vector<PromptChoice> choices;
+  std::vector<const Problem*> problems;  // of each choice; they live in the context
 };
-// What the step asks where no pass rates are known yet.
-Result<PromptBatch> MakePromptBatch(const RunContext& context, std::size_t stage, int step);
+// Appends `chosen` to the batch and gives their tasks; the random address of the batch's first task
+// is first_item.
+Result<std::vector<PromptTask>> AddTasks(const RunContext& context,
+                                         const std::vector<PromptChoice>& chosen,
+                                         std::uint64_t first_item, PromptBatch& batch);
 
 // problems: of each task, may grow while the step goes on.  Both outlive the grader.
 Grader GraderOf(const RunContext& context, const std::vector<const Problem*>& problems);

@@ -11,6 +11,7 @@
 #include "data/check.h"
 #include "data/generator.h"
 #include "data/problem_file.h"
+#include "pipeline/gate.h"
 
 namespace pawl {
 namespace {
@@ -86,10 +87,9 @@ std::vector<int> LevelsOf(const RunConfig& c) {
   return levels.empty() ? std::vector<int>{1} : levels;
 }
 
-// Problems that gates need; several gates draw from one pool.
+// Several gates draw from one pool.
 std::size_t GatePool(const GateSection& gate) {
-  if (gate.rule == "none") return 0;
-  return static_cast<std::size_t>(gate.rule == "sequential" ? gate.max_problems : gate.problems);
+  return static_cast<std::size_t>(GateProblems(gate));
 }
 
 // Takes `wanted` problems out of train, with all that have the same text.

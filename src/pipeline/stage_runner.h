@@ -51,7 +51,7 @@ class StageRunner {
   Result<StepOutcome> Step(Trainer& trainer, std::uint64_t& next_document);
   Result<StepOutcome> GrpoStep(Trainer& trainer);
   Status Record(const StepOutcome& outcome, double seconds, double cpu_seconds);
-  std::string Tripwire(const Json& metrics) const;
+  StepHooks Hooks() const;
   // Back to the healthy state with half the learning rate.
   Status Undo(const std::string& reason);
   void MarkHealthy();

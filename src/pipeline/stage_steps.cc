@@ -13,11 +13,11 @@
 namespace pawl {
 namespace {
 
-// Places in the random address, apart for training and validation (gates: stage_runner.cc).
-std::uint64_t TrainItem(const RunPosition& p, std::size_t slot) {
+// Places in the random address, apart for training and validation (gates: stage_gate.cc).  A step's
+// first prompt; the others follow.
+std::uint64_t FirstTrainItem(const RunPosition& p) {
   return (std::uint64_t{1} << 56) | (static_cast<std::uint64_t>(p.stage) << 48) |
-         (static_cast<std::uint64_t>(p.attempt) << 40) |
-         (static_cast<std::uint64_t>(p.step) << 16) | slot;
+         (static_cast<std::uint64_t>(p.attempt) << 40) | (static_cast<std::uint64_t>(p.step) << 16);
 }
 constexpr std::uint64_t kValidationItem = std::uint64_t{1} << 58;
 
@@ -85,8 +85,13 @@ Result<std::unique_ptr<Trainer>> StageRunner::MakeTrainer() {
   return trainer;
 }
 
-std::string StageRunner::Tripwire(const Json& metrics) const {
-  return TrippedBy(x_.config.health, p_.health, metrics);
+StepHooks StageRunner::Hooks() const {
+  StepHooks hooks;
+  hooks.cancelled = [this] { return x_.Stopped(); };
+  hooks.tripwire = [this](const Json& metrics) {
+    return TrippedBy(x_.config.health, p_.health, metrics);
+  };
+  return hooks;
 }
 
 void StageRunner::BeginAttempt() {
@@ -136,7 +141,9 @@ bool StageRunner::EarlyStop() const {
 
 double StageRunner::Reserve() const {
   const GateSection& gate = x_.config.gate;
-  const double answers = 2.0 * static_cast<double>(x_.data.gate.size()) *
+  // Anchor and base answer once, the candidate and each fraction of the soup too.
+  const double models = 3.0 + static_cast<double>(gate.soup.size());
+  const double answers = models * static_cast<double>(x_.data.gate.size()) *
                          (gate.rule == "threshold" ? 1 : gate.samples);
   return 1.2 * (p_.benchmark_seconds + answers * p_.seconds_per_answer);
 }
@@ -145,37 +152,21 @@ Result<StepOutcome> StageRunner::Step(Trainer& trainer, std::uint64_t& next_docu
   if (stage_.method != "sft") return GrpoStep(trainer);
   PAWL_ASSIGN(const auto documents,
               NextDocuments(x_, static_cast<std::size_t>(p_.stage), next_document));
-  StepHooks hooks;
-  hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
-  hooks.cancelled = [this] { return x_.Stopped(); };
-  return trainer.SftStep(documents, p_.step, hooks);
+  return trainer.SftStep(documents, p_.step, Hooks());
 }
 
 Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
   const auto stage = static_cast<std::size_t>(p_.stage);
   PassRates rates(p_.pass_rates);
-  std::vector<PromptChoice> choices;
-  std::vector<const Problem*> problems;
-  const auto tasks_of =
-      [&](const std::vector<PromptChoice>& chosen) -> Result<std::vector<PromptTask>> {
-    std::vector<PromptTask> tasks;
-    for (const PromptChoice& choice : chosen) {
-      const auto& all = x_.data.train.at(x_.config.stages[choice.stage].name).problems();
-      problems.push_back(&all[choice.problem]);
-      PAWL_ASSIGN(auto ids, x_.prompts->Ids(*problems.back()));
-      tasks.push_back({problems.back()->id, std::move(ids), TrainItem(p_, choices.size())});
-      choices.push_back(choice);
-    }
-    return tasks;
-  };
-  PAWL_ASSIGN(const auto tasks, tasks_of(ChoosePrompts(x_, stage, p_.step, total_, rates)));
-  const Grader grader = GraderOf(x_, problems);
-  StepHooks hooks;
-  hooks.tripwire = [this](const Json& metrics) { return Tripwire(metrics); };
-  hooks.cancelled = [this] { return x_.Stopped(); };
+  PromptBatch batch;
+  const std::uint64_t item = FirstTrainItem(p_);
+  PAWL_ASSIGN(const auto tasks,
+              AddTasks(x_, ChoosePrompts(x_, stage, p_.step, total_, rates), item, batch));
+  const Grader grader = GraderOf(x_, batch.problems);
+  StepHooks hooks = Hooks();
   int round = 0;
   hooks.refill = [&](std::size_t count) {
-    return tasks_of(ChooseMore(x_, stage, p_.step, ++round, count, rates));
+    return AddTasks(x_, ChooseMore(x_, stage, p_.step, ++round, count, rates), item, batch);
   };
   std::optional<Policy> reference;
   if (stage_.beta > 0) {
@@ -184,12 +175,11 @@ Result<StepOutcome> StageRunner::GrpoStep(Trainer& trainer) {
     }
     reference.emplace(reference_->policy());
   }
-  PAWL_ASSIGN(StepOutcome outcome, trainer.GrpoStep(
-                                       tasks, p_.step, grader, reference ? &*reference : nullptr,
-                                       [this] { return x_.Stopped(); }, hooks));
+  PAWL_ASSIGN(StepOutcome outcome,
+              trainer.GrpoStep(tasks, p_.step, grader, reference ? &*reference : nullptr, hooks));
   if (!outcome.cancelled && NeedsPassRates(x_.config)) {
-    for (std::size_t i = 0; i < choices.size(); ++i) {
-      rates.Add(x_, choices[i], outcome.pass_rates[i]);
+    for (std::size_t i = 0; i < batch.choices.size(); ++i) {
+      rates.Add(x_, batch.choices[i], outcome.pass_rates[i]);
     }
   }
   return outcome;

@@ -31,15 +31,16 @@ Result<StepOutcome> OneStep(RunContext& x, std::size_t stage, Trainer& trainer, 
     PAWL_ASSIGN(const auto documents, NextDocuments(x, stage, next_document));
     return trainer.SftStep(documents, step);
   }
-  PAWL_ASSIGN(PromptBatch batch, MakePromptBatch(x, stage, step));
-  for (std::size_t i = 0; i < batch.tasks.size(); ++i) {
-    batch.tasks[i].random_item = (std::uint64_t{1} << 55) + i;
-  }
+  Json unknown = Json::object();
+  const auto choices = ChoosePrompts(x, stage, step, PlannedSteps(x, stage), PassRates(unknown));
+  PromptBatch batch;
+  PAWL_ASSIGN(const auto tasks, AddTasks(x, choices, std::uint64_t{1} << 55, batch));
+  StepHooks hooks;
+  hooks.cancelled = [&x] { return x.Stopped(); };
   // With beta > 0 the reference is the state at hand: it costs what the real one will.
   const Policy reference = x.state.policy();
-  return trainer.GrpoStep(batch.tasks, step, GraderOf(x, batch.problems),
-                          x.config.stages[stage].beta > 0 ? &reference : nullptr,
-                          [&x] { return x.Stopped(); });
+  return trainer.GrpoStep(tasks, step, GraderOf(x, batch.problems),
+                          x.config.stages[stage].beta > 0 ? &reference : nullptr, hooks);
 }
 
 void AddOutcome(const StepOutcome& o, double seconds, StepCost& sum) {
@@ -101,8 +102,9 @@ Result<StepCost> MeasureSteps(RunContext& x, std::size_t stage, double budget) {
 
 Result<AnswerCost> MeasureAnswers(const RunContext& x, bool greedy, double temperature,
                                   int max_new_tokens, std::size_t problems) {
-  const auto& test = x.data.test.problems();
-  const auto some = std::span<const Problem>(test).first(std::min(problems, test.size()));
+  // Not the test problems: only the final figures see them.
+  const auto& known = x.data.validation.problems();
+  const auto some = std::span<const Problem>(known).first(std::min(problems, known.size()));
   MeasureOptions options;
   options.greedy = greedy;
   options.temperature = temperature;

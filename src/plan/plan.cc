@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "base/process.h"
+#include "pipeline/gate.h"
 #include "pipeline/run_clock.h"
 #include "plan/measure.h"
-#include "stats/intervals.h"
 #include "stats/threshold_rule.h"
 
 namespace pawl {
@@ -79,10 +79,7 @@ std::vector<GatePlanRow> GateRows(const GateSection& gate, long long problems) {
   for (const double churn : {0.1, 0.2, 0.4}) {
     GatePlanRow row;
     row.churn = churn;
-    const int samples = gate.rule == "threshold" ? 1 : gate.samples;
-    // Half of the variance lies between problems, the rest shrinks with the answers a problem.
-    const double sd = std::sqrt(churn * (0.5 + 0.5 / samples));
-    row.detectable_points = 100 * MinimumDetectableDifference(sd, problems).value_or(0);
+    row.detectable_points = 100 * DetectableDrop(gate, churn, problems);
     if (gate.rule == "threshold") {
       row.false_rollback = ThresholdFalseAlarm(problems, gate.max_drop, churn);
       const double lose = churn / 2 + 0.05, win = std::max(0.0, churn / 2 - 0.05);

@@ -19,7 +19,6 @@ struct TrainBuffers {
 };
 
 std::size_t SliceRows(const Policy& policy, Saving saving) {
-  constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
   const std::size_t row = ActivationBytesPerRow(policy.model.config, policy.adapter, saving);
   const std::size_t most = saving == Saving::kRecompute ? 512 : 4096;
   return std::clamp<std::size_t>(kSliceBytes / std::max<std::size_t>(row, 1), 128, most);

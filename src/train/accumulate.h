@@ -32,8 +32,9 @@ struct AccumulateOptions {
   std::function<bool()> cancelled = {};  // looked at between passes
 };
 
-// Rows of completions whose activations stay within about 384 MB, from 128 to 4096 (512 where they
-// are recomputed): what a training step holds beside weights, prompts and optimizer.
+// Rows of completions whose activations stay within about kSliceBytes, from 128 to 4096 (512 where
+// they are recomputed): what a training step holds beside weights, prompts and optimizer.
+inline constexpr std::size_t kSliceBytes = std::size_t{384} << 20;
 std::size_t SliceRows(const Policy& policy, Saving saving = Saving::kAll);
 
 // Buffers kept between calls, so that a step allocates nothing once warm.

@@ -2,15 +2,14 @@
 
 #include <algorithm>
 
-#include "model/backward.h"
+#include "train/accumulate.h"
 
 namespace pawl {
 namespace {
 
 // Program, libraries, tokenizer, data: 40 to 60 MB measured.
 constexpr std::size_t kProgramBytes = std::size_t{60} << 20;
-constexpr std::size_t kSliceBytes = std::size_t{384} << 20;  // as SliceRows
-constexpr std::size_t kPassRows = 512;                       // rows between products at once
+constexpr std::size_t kPassRows = 512;  // rows between products at once
 
 struct Sizes {
   explicit Sizes(const ModelConfig& c)

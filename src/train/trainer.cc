@@ -169,9 +169,8 @@ Status Trainer::Impl::Update(int step, const StepHooks& hooks, StepOutcome& outc
 // The step's completions and advantages.  With refills, `tasks` gets the prompts that took the
 // place of groups without signal; what they replaced stays in metrics and rollouts.
 Result<std::vector<Sample>> Trainer::Impl::Gather(std::vector<PromptTask>& tasks,
-                                                  const Grader& grader,
-                                                  const std::function<bool()>& cancelled,
-                                                  const StepHooks& hooks, StepOutcome& outcome) {
+                                                  const Grader& grader, const StepHooks& hooks,
+                                                  StepOutcome& outcome) {
   const std::size_t wanted = tasks.size();
   std::vector<Sample> samples;
   std::vector<PromptTask> next = tasks;
@@ -182,7 +181,7 @@ Result<std::vector<Sample>> Trainer::Impl::Gather(std::vector<PromptTask>& tasks
       return grader(offset + task, completion);
     };
     PAWL_ASSIGN(RolloutBatch batch,
-                RollOut(state, settings, seed, compute, next, numbered, cancelled));
+                RollOut(state, settings, seed, compute, next, numbered, hooks.cancelled));
     outcome.new_tokens += batch.new_tokens;
     outcome.cancelled = batch.stopped;
     if (batch.stopped) return samples;
@@ -192,9 +191,7 @@ Result<std::vector<Sample>> Trainer::Impl::Gather(std::vector<PromptTask>& tasks
     }
     tasks.insert(tasks.end(), next.begin(), next.end());
     next.clear();
-    for (const auto& [name, value] : AssignAdvantages(settings, rewards, samples)) {
-      outcome.metrics[name] = value;
-    }
+    Advantage(samples, outcome);
     const std::size_t missing =
         wanted - std::min(wanted, TasksWithSignal(samples, tasks.size()).size());
     if (round < settings.max_refills && missing > 0 && hooks.refill) {
@@ -202,6 +199,12 @@ Result<std::vector<Sample>> Trainer::Impl::Gather(std::vector<PromptTask>& tasks
     }
   }
   return samples;
+}
+
+void Trainer::Impl::Advantage(std::span<Sample> samples, StepOutcome& outcome) {
+  for (const auto& [name, value] : AssignAdvantages(settings, rewards, samples)) {
+    outcome.metrics[name] = value;
+  }
 }
 
 // Metrics and lines of everything that was generated.
@@ -266,13 +269,12 @@ void Trainer::PullTowards(const std::vector<std::vector<float>>* start) {
 
 Result<StepOutcome> Trainer::GrpoStep(std::span<const PromptTask> given, int step,
                                       const Grader& grader, const Policy* reference,
-                                      const std::function<bool()>& cancelled,
                                       const StepHooks& hooks) {
   Impl& impl = *impl_;
   StepOutcome outcome;
   const double start = Now();
   std::vector<PromptTask> tasks(given.begin(), given.end());
-  PAWL_ASSIGN(std::vector<Sample> samples, impl.Gather(tasks, grader, cancelled, hooks, outcome));
+  PAWL_ASSIGN(std::vector<Sample> samples, impl.Gather(tasks, grader, hooks, outcome));
   outcome.rollout_seconds = Now() - start;
   if (outcome.cancelled) return outcome;
   impl.Describe(tasks, samples, step, outcome);
@@ -297,9 +299,7 @@ Result<StepOutcome> Trainer::GrpoStepOn(std::span<const PromptTask> tasks,
     for (const Completion& completion : completions[t]) outcome.new_tokens += completion.ids.size();
   }
   std::vector<Sample> samples = GradeAll(impl.settings, grader, std::move(completions));
-  for (const auto& [name, value] : AssignAdvantages(impl.settings, impl.rewards, samples)) {
-    outcome.metrics[name] = value;
-  }
+  impl.Advantage(samples, outcome);
   impl.Score(impl.state.policy(), tasks, samples, unscored, &Sample::log_probs);
   for (Sample& sample : samples) {
     if (sample.completion.log_probs.empty()) sample.completion.log_probs = sample.log_probs;

@@ -61,7 +61,8 @@ struct RewardNames {
 
 // What a step asks of whoever runs the stage.
 struct StepHooks {
-  // Looked at between passes of the training part; a step that is cancelled changes nothing.
+  // Looked at every decode step and between passes of the training part; a step that is cancelled
+  // changes nothing.
   std::function<bool()> cancelled = {};
   // Looks at all metrics before the update: a text names the tripwire that the step tripped, and
   // the update is left out.
@@ -79,10 +80,9 @@ class Trainer {
 
   // tasks: per_device_train_batch_size * gradient_accumulation_steps prompts (the last step of an
   // epoch may have fewer).  step counts from 0 within the stage.  reference: what beta's KL is
-  // measured against; null when beta is 0.  cancelled is polled every decode step.
+  // measured against; null when beta is 0.
   Result<StepOutcome> GrpoStep(std::span<const PromptTask> tasks, int step, const Grader& grader,
-                               const Policy* reference, const std::function<bool()>& cancelled,
-                               const StepHooks& hooks = {});
+                               const Policy* reference, const StepHooks& hooks = {});
   // The same step on completions made beforehand, num_generations a task: completions[task][i].
   // Those without log_probs count as the policy's own; it scores them first.  Ids must lie in the
   // vocabulary.

@@ -33,8 +33,9 @@ struct Trainer::Impl {
   bool Score(const Policy& policy, std::span<const PromptTask> tasks, std::vector<Sample>& samples,
              std::span<const std::size_t> kept, std::vector<float> Sample::*into);
   Result<std::vector<Sample>> Gather(std::vector<PromptTask>& tasks, const Grader& grader,
-                                     const std::function<bool()>& cancelled, const StepHooks& hooks,
-                                     StepOutcome& outcome);
+                                     const StepHooks& hooks, StepOutcome& outcome);
+  // Sets the advantages and the metrics that go with them.
+  void Advantage(std::span<Sample> samples, StepOutcome& outcome);
   void Describe(std::span<const PromptTask> tasks, std::span<const Sample> samples, int step,
                 StepOutcome& outcome);
   std::vector<std::size_t> TrainedTasks(std::span<const Sample> samples, std::size_t tasks) const;

@@ -120,13 +120,15 @@ TEST(Gates, SayWhatTheirBudgetCanDetect) {
   GateSection config;
   config.rule = "threshold";
   config.problems = 50;
-  EXPECT_NEAR(DetectableDrop(config, 0.2), 0.1573, 1e-4);  // MDE(n = 50, churn 0.2), worked number
+  EXPECT_NEAR(DetectableDrop(config, 0.2, GateProblems(config)), 0.1573,
+              1e-4);  // MDE(n = 50, churn 0.2), worked number
   EXPECT_EQ(Tolerance(config, 0.3), 0.02);
   EXPECT_NE(GateReach(config).find("15.7 points"), std::string::npos) << GateReach(config);
   config.rule = "sequential";
   config.samples = 4;
   config.max_problems = 400;
-  EXPECT_NEAR(DetectableDrop(config, 0.2), 2.486475 * std::sqrt(0.2 / 2 / 400), 1e-12);
+  EXPECT_NEAR(DetectableDrop(config, 0.2, GateProblems(config)),
+              2.486475 * std::sqrt(0.2 / 2 / 400), 1e-12);
   EXPECT_EQ(Tolerance(config, 0.06), 0.03);
 }
 

@@ -156,7 +156,7 @@ TEST(OnePolicy, EveryStepReportsADifferenceOfZeroAtAnyTemperature) {
         const auto at = static_cast<std::uint64_t>(step) * 2 + t;
         tasks.push_back({"p", RandomIds(state.model.config, 1 + 30 * t, at), at});
       }
-      const auto outcome = trainer.GrpoStep(tasks, step, grader, nullptr, {});
+      const auto outcome = trainer.GrpoStep(tasks, step, grader, nullptr);
       ASSERT_TRUE(outcome) << outcome.error().message;
       if (!outcome->metrics.contains("max_logp_difference")) continue;
       EXPECT_EQ(outcome->metrics["max_logp_difference"].get<double>(), 0.0) << step;
