@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "model/toy.h"
 #include "train/trainer.h"
@@ -41,7 +42,10 @@ struct Case {
   ThreadPool training_threads{static_cast<int>(Between(random, 1, 8))};
   bool full = random.Below(3) == 0;  // trains all weights, which are float32 then
   bool adapted = !full && random.Below(3) != 0;
-  Precision precision = full || random.Below(2) == 0 ? Precision::kF32 : Precision::kBf16;
+  Precision precision = full                   ? Precision::kF32
+                        : random.Below(3) == 0 ? Precision::kF32
+                        : random.Below(2) == 0 ? Precision::kBf16
+                                               : Precision::kInt8;
   Model model = ToyModel(config, precision, sampling_threads, 7);
   std::optional<Adapter> adapter;
   double temperature = 0.5 + 0.125 * static_cast<double>(random.Below(9));
@@ -73,9 +77,11 @@ std::vector<GenerationRequest> RandomRequests(Case& c) {
 
 TEST(OnePolicy, TrainingReadsTheLogProbabilitiesThatTheSamplerWrote) {
   std::size_t tokens = 0;
+  std::set<Precision> precisions;
   for (std::uint64_t number = 0; number < 20; ++number) {
     SCOPED_TRACE(testing::Message() << "case " << number);
     Case c(number);
+    precisions.insert(c.precision);
     const std::vector<GenerationRequest> requests = RandomRequests(c);
     SamplingConfig sampling;
     sampling.temperature = sampling.record_temperature = c.temperature;
@@ -126,6 +132,7 @@ TEST(OnePolicy, TrainingReadsTheLogProbabilitiesThatTheSamplerWrote) {
     }
   }
   EXPECT_GT(tokens, 1000u);
+  EXPECT_EQ(precisions.size(), 3u);
 }
 
 // The same through whole steps, by the metric that every run prints.
