@@ -248,8 +248,9 @@ struct AttentionCase {
 };
 
 TEST(Attention, GivesTheSameBitsForwardAndBackwardOnEveryInstructionSet) {
-  for (const auto& [heads, kv, dim] :
+  for (const auto& shape :
        {std::array<std::size_t, 3>{7, 1, 8}, {4, 2, 24}, {14, 2, 64}, {3, 3, 32}}) {
+    const std::size_t heads = shape[0], kv = shape[1], dim = shape[2];
     AttentionCase c({heads, kv, dim}, {{0, 5}, {63, 2}, {60, 9}, {0, 70}, {130, 1}});
     auto q = RandomValues(c.total * heads * dim, 12),
          dout = RandomValues(c.total * heads * dim, 13);
