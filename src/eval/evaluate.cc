@@ -173,6 +173,8 @@ Result<Evaluation> Evaluate(const Policy& policy, const Tokenizer& tokenizer,
       return stop.Completes(ids);
     };
   }
+  options.journal = hooks.journal;
+  for (const std::string& text : settings.stop) options.journal.policy += '\0' + text;
   options.cancelled = [&] { return !status || (hooks.cancelled && hooks.cancelled()); };
   options.done = [&](std::size_t request, std::span<const Completion> completions) {
     const std::size_t index = indices[request];

@@ -74,6 +74,7 @@ struct EvaluateHooks {
   std::function<bool()> cancelled = {};
   // A problem's record where it is known already: it is not generated again.
   std::function<std::optional<ProblemRecord>(std::size_t index)> known = {};
+  JournalUse journal = {};  // of finished answers; its policy need not mention the stop texts
 };
 
 // Problem i has the random address items[i], or first_item + i.  Settings that cannot work, and

@@ -79,6 +79,16 @@ __attribute__((target("avx2"))) void MaddubsBurst(std::size_t iterations, int* r
   *result = _mm256_extract_epi32(sum, 0);
 }
 
+void FmaBurst(ThreadPool& pool, Isa isa, std::size_t iterations) {
+  std::vector<float> sink(static_cast<std::size_t>(pool.size()) * 16);
+  pool.Run([&](int t) {
+    KernelsFor(isa).fma_burst(iterations, &sink[static_cast<std::size_t>(t) * 16]);
+  });
+}
+double BurstGflop(const ThreadPool& pool, Isa isa, std::size_t iterations) {
+  return static_cast<double>(iterations) * KernelsFor(isa).burst_flops * pool.size() / 1e9;
+}
+
 double MeasureInt8(ThreadPool& pool, Isa isa) {
   const double threads = pool.size();
   constexpr std::size_t kIterations = 1'000'000;
@@ -118,14 +128,22 @@ MachinePeaks MeasureMachine(ThreadPool& pool, Isa isa) {
     });
   });
   const std::size_t iterations = isa == Isa::kPortable ? 100'000 : 1'500'000;
-  const double flops =
-      static_cast<double>(iterations) * kernels.burst_flops * static_cast<double>(threads);
-  peaks.fma_gflop_per_second = BestRate(5, flops / 1e9, [&] {
-    pool.Run(
-        [&](int t) { kernels.fma_burst(iterations, &sink[static_cast<std::size_t>(t) * 16]); });
-  });
+  peaks.fma_gflop_per_second =
+      BestRate(5, BurstGflop(pool, isa, iterations), [&] { FmaBurst(pool, isa, iterations); });
   peaks.int8_gop_per_second = MeasureInt8(pool, isa);
   return peaks;
+}
+
+double FmaRate(ThreadPool& pool, Isa isa, double seconds) {
+  const std::size_t iterations = isa == Isa::kPortable ? 10'000 : 200'000;
+  const double start = Now();
+  double gflop = 0, taken = 0;
+  while (taken < seconds) {
+    FmaBurst(pool, isa, iterations);
+    gflop += BurstGflop(pool, isa, iterations);
+    taken = Now() - start;
+  }
+  return gflop / taken;
 }
 
 std::string CpuName() {

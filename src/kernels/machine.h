@@ -19,6 +19,9 @@ struct MachinePeaks {
 // down.
 MachinePeaks MeasureMachine(ThreadPool& pool, Isa isa);
 
+// GFLOP/s of multiply-adds in registers over about so many seconds, all threads.
+double FmaRate(ThreadPool& pool, Isa isa, double seconds);
+
 std::string CpuName();
 // Of: avx2, fma, f16c, avx512f, avx512bw, avx512_vnni, avx512_bf16, avx_vnni; those the CPU has.
 std::vector<std::string> CpuFeatures();

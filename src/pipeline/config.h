@@ -49,6 +49,10 @@ struct StageConfig {
   // What it learns from
   int level = 0;  // generator level, or level field of a file's problems; 0: all
   int max_samples = 150;
+  // Difficulty filter: of the problems those stay whose share of right answers, of filter_samples
+  // by the policy that begins the stage, lies in [min_pass_rate, max_pass_rate]; 0 to 1: all.
+  double min_pass_rate = 0, max_pass_rate = 1;
+  int filter_samples = 8;
   double replay = 0;           // share of prompts drawn from earlier stages' problems
   double replay_end = -1;      // that share at the stage's last step, linear between; -1: replay
   double replay_mastered = 0;  // share of prompts drawn from problems nearly always solved
@@ -104,6 +108,7 @@ struct GateSection {
   int max_retries = 1;
   double alpha = 0.05;         // sequential: error over all gates of the run
   double total_margin = 0.05;  // sequential: below the base, however many gates accepted
+  bool greedy = true;          // sequential: greedy answers are judged besides
   std::vector<double> soup;    // fractions of the stage's change to try before it is given up
   bool strict = false;         // refuse a budget that cannot detect the rule's tolerance
 };

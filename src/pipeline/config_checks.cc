@@ -8,6 +8,7 @@
 
 #include "pipeline/gate.h"
 #include "pipeline/run_clock.h"
+#include "pipeline/stage_data.h"
 
 namespace pawl {
 namespace {
@@ -76,6 +77,13 @@ void CheckStage(const RunConfig& c, const StageConfig& s, std::vector<std::strin
   }
   if (std::max(s.replay, s.replay_end) + s.replay_mastered > 1) {
     wrong("replay_mastered: together with replay it exceeds 1");
+  }
+  if (s.min_pass_rate > s.max_pass_rate) {
+    wrong(fmt::format("min_pass_rate: {} is above max_pass_rate {}; no problem would be left",
+                      s.min_pass_rate, s.max_pass_rate));
+  }
+  if (FiltersByDifficulty(s) && !s.level_mix.empty()) {
+    wrong("min_pass_rate: contradicts level_mix, whose problems are fresh; use level instead");
   }
   if (s.max_refills > 0 && s.beta > 0) {
     wrong("max_refills: contradicts beta, with which every group carries signal; set one to 0");

@@ -65,6 +65,9 @@ const std::vector<ConfigKey<StageConfig>>& StageKeys() {
       {"replay_end", &StageConfig::replay_end, -1, 1},
       {"replay_mastered", &StageConfig::replay_mastered, 0, 1},
       {"sampling", &StageConfig::sampling, std::vector<std::string>{"uniform", "pass_rate"}},
+      {"min_pass_rate", &StageConfig::min_pass_rate, 0, 1},
+      {"max_pass_rate", &StageConfig::max_pass_rate, 0, 1},
+      {"filter_samples", &StageConfig::filter_samples, 1, 1024},
       {"max_refills", &StageConfig::max_refills, 0, 64},
       {"train", &StageConfig::train},
       {"level_mix", &StageConfig::level_mix},
@@ -150,6 +153,7 @@ const std::vector<ConfigKey<GateSection>>& GateKeys() {
       {"max_retries", &GateSection::max_retries, 0, 100},
       {"alpha", &GateSection::alpha, 1e-06, 0.5},
       {"total_margin", &GateSection::total_margin, 0.001, 1},
+      {"greedy", &GateSection::greedy},
       {"soup", &GateSection::soup},
       {"strict", &GateSection::strict},
   };

@@ -34,7 +34,7 @@ struct Tally {
   long long problems = 0, wins = 0, losses = 0;
   double anchor = 0, candidate = 0;
 
-  void Add(const PairedOutcome& outcome) {
+  void Add(const PairedShares& outcome) {
     ++problems;
     wins += outcome.candidate > outcome.anchor ? 1 : 0;
     losses += outcome.candidate < outcome.anchor ? 1 : 0;
@@ -135,42 +135,34 @@ class FixedGate : public Gate {
   std::vector<PairedOutcome> outcomes_;
 };
 
-class SequentialGate : public Gate {
+// Sampled or greedy answers against the anchor and, where guarded, against the base.
+class GuardedEvidence {
  public:
-  SequentialGate(const GateSection& config, const GateContext& context)
-      : config_(config),
-        margin_(DefaultMargin(context.anchor_accuracy)),
-        reject_at_(static_cast<double>(std::max(1, context.tests)) / config.alpha),
-        evidence_(margin_) {
-    if (context.guard) against_base_.emplace(config.total_margin);
+  GuardedEvidence(double margin, double total_margin, bool guard)
+      : margin_(margin), total_margin_(total_margin), evidence_(margin) {
+    if (guard) against_base_.emplace(total_margin);
   }
-  GatePlan Plan() const override { return {10, config_.samples, false}; }
-  void Add(const PairedOutcome& outcome) override {
+  void Add(const PairedShares& outcome) {
     tally_.Add(outcome);
     evidence_.Add(outcome.candidate - outcome.anchor);
     if (against_base_) against_base_->Add(outcome.candidate - outcome.base);
   }
-  GateDecision Decide(bool exhausted) override {
-    // Exact collapse is caught at any time; everything else after 20 problems.
-    if (Regression() >= reject_at_) return GateDecision::kRollback;
-    if (tally_.problems >= 20 && evidence_.NonInferior() >= kAcceptAt &&
-        (!against_base_ || against_base_->NonInferior() >= kAcceptAt)) {
-      return GateDecision::kAccept;
-    }
-    if (tally_.problems < config_.max_problems && !exhausted) return GateDecision::kKeepTesting;
-    return GateDecision::kHold;
+  double Regression() const {
+    return std::max(evidence_.Regression(), against_base_ ? against_base_->Regression() : 0.0);
   }
-  Json Evidence() const override {
+  double NonInferior() const {
+    return against_base_ ? std::min(evidence_.NonInferior(), against_base_->NonInferior())
+                         : evidence_.NonInferior();
+  }
+  double Improvement() const { return evidence_.Improvement(); }
+  long long problems() const { return tally_.problems; }
+  Json ToJson() const {
     Json json = tally_.ToJson();
-    json["rule"] = "sequential";
     json["margin"] = margin_;
     json["e_regression"] = evidence_.Regression();
     json["e_noninferior"] = evidence_.NonInferior();
     json["e_improvement"] = evidence_.Improvement();
-    json["rollback_at"] = reject_at_;
-    json["accept_at"] = kAcceptAt;
-    json["improved"] = evidence_.Improvement() >= kAcceptAt;
-    json["against_base"] = against_base_ ? Json{{"margin", config_.total_margin},
+    json["against_base"] = against_base_ ? Json{{"margin", total_margin_},
                                                 {"e_regression", against_base_->Regression()},
                                                 {"e_noninferior", against_base_->NonInferior()}}
                                          : Json();
@@ -178,17 +170,63 @@ class SequentialGate : public Gate {
   }
 
  private:
-  static constexpr double kAcceptAt = 10;  // alpha_A = 0.10
-
-  double Regression() const {
-    return std::max(evidence_.Regression(), against_base_ ? against_base_->Regression() : 0.0);
-  }
-
-  GateSection config_;
-  double margin_, reject_at_;
+  double margin_, total_margin_;
   PairedEvidence evidence_;
   std::optional<PairedEvidence> against_base_;
   Tally tally_;
+};
+
+class SequentialGate : public Gate {
+ public:
+  SequentialGate(const GateSection& config, const GateContext& context)
+      : config_(config),
+        reject_at_(static_cast<double>(std::max(1, context.tests)) / config.alpha),
+        sampled_(DefaultMargin(context.anchor_accuracy), config.total_margin, context.guard) {
+    if (config.greedy) {
+      greedy_.emplace(2 * DefaultMargin(context.anchor_accuracy), 2 * config.total_margin,
+                      context.guard);
+    }
+  }
+  GatePlan Plan() const override {
+    const long long left = config_.max_problems - sampled_.problems();
+    return {static_cast<int>(std::clamp(left, 1LL, 10LL)), config_.samples, false, config_.greedy};
+  }
+  void Add(const PairedOutcome& outcome) override {
+    sampled_.Add(outcome);
+    if (greedy_) greedy_->Add(outcome.greedy);
+  }
+  GateDecision Decide(bool exhausted) override {
+    // Exact collapse is caught at any time; everything else after 20 problems.
+    if (sampled_.Regression() >= reject_at_ || (greedy_ && greedy_->Regression() >= reject_at_)) {
+      return GateDecision::kRollback;
+    }
+    if (sampled_.problems() >= 20 && sampled_.NonInferior() >= kAcceptAt &&
+        (!greedy_ || greedy_->NonInferior() >= kAcceptAt)) {
+      return GateDecision::kAccept;
+    }
+    if (sampled_.problems() < config_.max_problems && !exhausted) {
+      return GateDecision::kKeepTesting;
+    }
+    return GateDecision::kHold;
+  }
+  Json Evidence() const override {
+    Json json = sampled_.ToJson();
+    json["rule"] = "sequential";
+    json["budget"] = config_.max_problems;
+    json["rollback_at"] = reject_at_;
+    json["accept_at"] = kAcceptAt;
+    json["improved"] = sampled_.Improvement() >= kAcceptAt;
+    json["greedy"] = greedy_ ? greedy_->ToJson() : Json();
+    return json;
+  }
+
+ private:
+  static constexpr double kAcceptAt = 10;  // alpha_A = 0.10
+
+  GateSection config_;
+  double reject_at_;
+  GuardedEvidence sampled_;
+  std::optional<GuardedEvidence> greedy_;
 };
 
 class NoGate : public Gate {
@@ -210,12 +248,26 @@ std::unique_ptr<Gate> MakeGate(const GateSection& config, const GateContext& con
 
 int PlannedTests(const GateSection& config, int stages) {
   const int attempts = 1 + (config.on_reject == "retry" ? config.max_retries : 0);
-  return 2 * stages * attempts * (1 + static_cast<int>(config.soup.size()));
+  return (config.greedy ? 4 : 2) * stages * attempts * (1 + static_cast<int>(config.soup.size()));
 }
 
 int GateProblems(const GateSection& config) {
   if (config.rule == "none") return 0;
   return config.rule == "sequential" ? config.max_problems : config.problems;
+}
+
+int AnswersPerProblem(const GateSection& config) {
+  if (config.rule == "threshold") return 1;
+  return config.samples + (config.rule == "sequential" && config.greedy ? 1 : 0);
+}
+
+int GatePool(const GateSection& config) {
+  return GateProblems(config) * (config.rule == "sequential" ? 2 : 1);
+}
+
+GateSection NextGate(GateSection config, int holds) {
+  if (config.rule == "sequential" && holds >= 2) config.max_problems = GatePool(config);
+  return config;
 }
 
 double DetectableDrop(const GateSection& config, double churn, long long problems) {

@@ -150,9 +150,7 @@ Json EnvironmentJson(const RunContext& x) {
 Result<TestResult> BenchmarkOnTest(const RunContext& x, const fs::path& run_folder,
                                    const std::string& name) {
   const StageConfig& last = x.config.stages.back();
-  int longest = 0;
-  for (const StageConfig& stage : x.config.stages)
-    longest = std::max(longest, stage.max_completion_length);
+  const int longest = LongestCompletion(x.config);
   TestResult result;
   const std::string stamp = UtcStamp();
   PAWL_TRY(MakeDirectories(run_folder / "benchmark"));
@@ -163,8 +161,7 @@ Result<TestResult> BenchmarkOnTest(const RunContext& x, const fs::path& run_fold
     options.temperature = last.temperature;
     options.max_new_tokens = longest;
     options.first_item = std::uint64_t{1} << 60;
-    PAWL_ASSIGN(const Evaluation evaluation,
-                Measure(x, x.state.policy(), x.data.test.problems(), options));
+    PAWL_ASSIGN(const Evaluation evaluation, Measure(x, x.data.test.problems(), options));
     if (evaluation.cancelled) {
       result.cancelled = true;
       return result;

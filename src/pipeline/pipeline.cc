@@ -78,7 +78,7 @@ std::string DryRunText(const RunContext& x) {
                                                             stage.gradient_accumulation_steps));
   }
   text += fmt::format("validation {} problems; gate {} of {}; test {}\n", x.data.validation.size(),
-                      x.config.gate.rule, x.data.gate.size(), x.data.test.size());
+                      x.config.gate.rule, GateProblems(x.config.gate), x.data.test.size());
   if (x.config.gate.rule != "none") text += "gate       " + GateReach(x.config.gate) + "\n";
   return text + "The configuration is valid; nothing was run.";
 }
@@ -132,7 +132,10 @@ class Run {
   }
 
  private:
-  Status Save() { return SaveRun(directory_, x_, s_, clock_); }
+  Status Save() {
+    PAWL_TRY(SaveRun(directory_, x_, s_, clock_));
+    return x_.journal->Clear();
+  }
 
   void NextStage() {
     s_.best.reset();
@@ -143,13 +146,15 @@ class Run {
     next.benchmark_seconds = p_.benchmark_seconds;
     next.seconds_per_answer = p_.seconds_per_answer;
     next.ended = p_.ended;
+    next.pass_rates = std::move(p_.pass_rates);
+    next.kept = std::move(p_.kept);
     next.stages = std::move(p_.stages);
     next.base = std::move(p_.base);
     p_ = std::move(next);
   }
 
   Result<RunOutcome> Stop() {
-    PAWL_TRY(Save());
+    PAWL_TRY(SaveRun(directory_, x_, s_, clock_));
     return Stopped();
   }
   RunOutcome Stopped() {
@@ -165,14 +170,7 @@ class Run {
     Json stages = p_.stages;
     for (auto s = stages.size(); s < x_.config.stages.size(); ++s) {
       const StageConfig& stage = x_.config.stages[s];
-      stages.push_back({{"name", stage.name},
-                        {"method", stage.method},
-                        {"decision", "skipped"},
-                        {"attempts", 0},
-                        {"steps", 0},
-                        {"seconds", 0.0},
-                        {"gate_accuracy_before", nullptr},
-                        {"gate_accuracy_after", nullptr}});
+      stages.push_back(SkippedStage(stage));
     }
     return stages;
   }
@@ -225,6 +223,16 @@ Result<RunState> OpenState(RunContext& x, RunDirectory& directory, Progress& pro
   for (const auto* snapshot : {&checkpoint->best, &checkpoint->healthy, &checkpoint->reference}) {
     if (*snapshot) PAWL_TRY(CheckFits(**snapshot, x.state, place));
   }
+  for (const auto& [stage, indices] : state.position.kept.items()) {
+    const auto train = x.data.train.find(stage);
+    const auto kept = indices.get<std::vector<std::size_t>>();
+    if (train == x.data.train.end() || std::any_of(kept.begin(), kept.end(), [&](std::size_t i) {
+          return i >= train->second.size();
+        })) {
+      return BadFile(fmt::format("{}: kept: stage {} has no such problems", place, stage));
+    }
+    x.data.Keep(stage, kept);
+  }
   RestoreSnapshot(checkpoint->current, x.state);
   state.anchor = std::move(checkpoint->anchor);
   state.best = std::move(checkpoint->best);
@@ -268,6 +276,10 @@ Result<RunOutcome> RunPipeline(const RunOptions& options, const Compute& compute
   PAWL_TRY(WriteFileAtomic(directory.path() / "config.resolved.toml", resolved));
   PAWL_TRY(WriteFileAtomic(directory.path() / "environment.json",
                            WriteJsonPretty(EnvironmentJson(context))));
+  PAWL_ASSIGN(auto journal,
+              CompletionJournal::Open(directory.path() / "state" / "journal.jsonl",
+                                      context.base_sha256 + " " + config.model.precision));
+  context.journal = std::make_unique<CompletionJournal>(std::move(journal));
   Progress progress(!options.quiet);
   PAWL_ASSIGN(RunState state, OpenState(context, directory, progress));
   PAWL_ASSIGN(const RunClock clock, RunClock::Make(config.run, state.position.run_seconds));

@@ -26,6 +26,7 @@ void ForEachField(Position& p, F&& f) {
   f("tripped", p.tripped);
   f("health", p.health);
   f("pass_rates", p.pass_rates);
+  f("kept", p.kept);
   f("metrics_bytes", p.metrics_bytes);
   f("rollouts_bytes", p.rollouts_bytes);
   f("log_bytes", p.log_bytes);
@@ -84,12 +85,12 @@ Result<RunPosition> ParsePosition(const Json& json) {
       wrong = fmt::format("position.json: \"{}\" has the wrong type", name);
     }
   });
-  if (wrong.empty() && (p.stage < 0 || p.attempt < 0 || p.step < 0 || !p.stages.is_array() ||
-                        !IsHealthMemory(p.health) || !IsListsOfNumbers(p.pass_rates))) {
+  if (wrong.empty() &&
+      (p.stage < 0 || p.attempt < 0 || p.step < 0 || !p.stages.is_array() ||
+       !IsHealthMemory(p.health) || !IsListsOfNumbers(p.pass_rates) || !IsListsOfNumbers(p.kept))) {
     wrong =
         "position.json: stage, attempt and step must be 0 or more, stages a list, health an "
-        "object, "
-        "pass_rates lists of numbers";
+        "object, pass_rates and kept lists of numbers";
   }
   if (!wrong.empty()) return BadFile(wrong);
   return p;

@@ -24,6 +24,7 @@ struct RunPosition {
   int tripped = 0;                   // steps in a row that tripped a tripwire
   Json health = Json::object();      // what the tripwires compare with (health.h)
   Json pass_rates = Json::object();  // of training problems (prompt_choice.h)
+  Json kept = Json::object();        // of stages with a difficulty filter: indices that passed it
   // Of the stage's growing files.
   std::int64_t metrics_bytes = 0, rollouts_bytes = 0, log_bytes = 0;
   double stage_seconds = 0, run_seconds = 0;

@@ -91,7 +91,10 @@ std::vector<PromptChoice> ChoosePrompts(const RunContext& x, std::size_t stage_i
                      static_cast<std::size_t>(stage.gradient_accumulation_steps);
   std::vector<std::size_t> earlier;
   for (std::size_t s = 0; s < stage_index; ++s) {
-    if (x.data.train.contains(x.config.stages[s].name)) earlier.push_back(s);
+    // A difficulty filter may have left nothing.
+    if (x.data.train.contains(x.config.stages[s].name) && OwnProblems(x, s) > 0) {
+      earlier.push_back(s);
+    }
   }
   std::vector<PromptChoice> mastered;
   if (stage.replay_mastered > 0) mastered = Mastered(x, stage_index, rates);

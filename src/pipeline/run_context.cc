@@ -164,8 +164,16 @@ Status CheckLengths(const RunContext& x) {
   return check(x.data.test.problems(), *longest_stage);
 }
 
-Result<Evaluation> Measure(const RunContext& x, const Policy& policy,
-                           std::span<const Problem> problems, const MeasureOptions& options) {
+int LongestCompletion(const RunConfig& config) {
+  int longest = 0;
+  for (const StageConfig& stage : config.stages) {
+    longest = std::max(longest, stage.max_completion_length);
+  }
+  return longest;
+}
+
+Result<Evaluation> Measure(const RunContext& x, std::span<const Problem> problems,
+                           const MeasureOptions& options) {
   EvaluateSettings settings;
   settings.samples = options.samples;
   settings.greedy = options.greedy;
@@ -177,8 +185,9 @@ Result<Evaluation> Measure(const RunContext& x, const Policy& policy,
   settings.max_batch = 128;
   EvaluateHooks hooks;
   hooks.cancelled = [&x] { return x.Stopped(); };
-  return Evaluate(policy, *x.tokenizer, *x.prompts, problems, *x.grader, settings, *x.compute,
-                  hooks);
+  if (x.journal) hooks.journal = {x.journal.get(), x.state.Fingerprint()};
+  return Evaluate(x.state.policy(), *x.tokenizer, *x.prompts, problems, *x.grader, settings,
+                  *x.compute, hooks);
 }
 
 }  // namespace pawl

@@ -9,6 +9,7 @@
 #include "eval/evaluate.h"
 #include "pipeline/config.h"
 #include "pipeline/stage_data.h"
+#include "rollout/journal.h"
 #include "train/train_state.h"
 
 namespace pawl {
@@ -25,6 +26,8 @@ struct RunContext {
   std::unique_ptr<Reward> grader;  // what `correct` means: the first reward
   RunData data;
   TrainState state;
+  // Of completions that the next checkpoint does not hold yet; absent outside a run.
+  std::unique_ptr<CompletionJournal> journal;
   std::function<int()> signal;  // the number of a signal that asked us to stop; 0: none
 
   bool Stopped() const { return signal && signal() != 0; }
@@ -37,11 +40,15 @@ Status OpenContext(const RunConfig& config, const std::filesystem::path& run_fol
 // Optimizer steps of stage number `stage`, counted from 0.
 int PlannedSteps(const RunContext& context, std::size_t stage);
 
+// The completion limit of validation, gates and the final benchmark: the longest of the stages', so
+// that a stage is not judged by its own limit, which would hide what it does to longer answers.
+int LongestCompletion(const RunConfig& config);
+
 // What a stage may generate must fit: prompt and completion within the context (kUsage naming
 // both).
 Status CheckLengths(const RunContext& context);
 
-// A policy's accuracy on problems, greedy or sampled at `temperature`, with random addresses from
+// The policy's accuracy on problems, greedy or sampled at `temperature`, with random addresses from
 // first_item.
 struct MeasureOptions {
   bool greedy = true;
@@ -51,7 +58,7 @@ struct MeasureOptions {
   std::uint64_t first_item = 0;
   std::vector<std::uint64_t> items = {};  // one address a problem, instead of first_item
 };
-Result<Evaluation> Measure(const RunContext& context, const Policy& policy,
-                           std::span<const Problem> problems, const MeasureOptions& options);
+Result<Evaluation> Measure(const RunContext& context, std::span<const Problem> problems,
+                           const MeasureOptions& options);
 
 }  // namespace pawl

@@ -75,21 +75,18 @@ Result<std::vector<Problem>> StageProblems(const RunConfig& c, const StageConfig
   return all;
 }
 
-// Levels that the stages train on; all three for mixtures.
+// Levels that the stages train on.
 std::vector<int> LevelsOf(const RunConfig& c) {
   std::vector<int> levels;
   for (const StageConfig& stage : c.stages) {
     if (stage.level_mix.empty() && stage.level > 0) levels.push_back(stage.level);
-    for (int level = 1; level <= 3 && !stage.level_mix.empty(); ++level) levels.push_back(level);
+    for (std::size_t i = 0; i < stage.level_mix.size(); ++i) {
+      if (stage.level_mix[i] > 0) levels.push_back(static_cast<int>(i) + 1);
+    }
   }
   std::sort(levels.begin(), levels.end());
   levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
   return levels.empty() ? std::vector<int>{1} : levels;
-}
-
-// Several gates draw from one pool.
-std::size_t GatePool(const GateSection& gate) {
-  return static_cast<std::size_t>(GateProblems(gate));
 }
 
 // Takes `wanted` problems out of train, with all that have the same text.
@@ -106,7 +103,8 @@ std::vector<Problem> TakeOut(std::vector<Problem>& train, std::size_t wanted) {
 }
 
 Status ReadFiles(const RunConfig& c, FileProblems& files) {
-  const std::size_t wanted = static_cast<std::size_t>(c.benchmark.validation) + GatePool(c.gate);
+  const int needed = c.benchmark.validation + GateProblems(c.gate);
+  const auto wanted = static_cast<std::size_t>(c.benchmark.validation + GatePool(c.gate));
   const auto limit = static_cast<std::size_t>(c.benchmark.limit);
   if (c.data.source == "generator") {
     const std::vector<int> levels = LevelsOf(c);
@@ -118,19 +116,19 @@ Status ReadFiles(const RunConfig& c, FileProblems& files) {
   PAWL_ASSIGN(files.test, ReadProblems(c.data.test));
   if (files.test.size() > limit) files.test.resize(limit);
   if (c.data.validation.empty()) {
-    files.held_out = TakeOut(files.train, wanted);
+    files.held_out = TakeOut(files.train, static_cast<std::size_t>(needed));
   } else {
     PAWL_ASSIGN(files.held_out, ReadProblems(c.data.validation));
     files.held_out = Shuffled(std::move(files.held_out), kValidationSeed);
   }
-  if (files.held_out.size() < wanted) {
+  if (files.held_out.size() < static_cast<std::size_t>(needed)) {
     return Usage(
         fmt::format("{}: has {} problems, {} are needed: {} to choose the best checkpoint "
                     "(benchmark.validation) and {} for the gate",
                     c.data.validation.empty() ? c.data.train : c.data.validation,
-                    files.held_out.size(), wanted, c.benchmark.validation, GatePool(c.gate)));
+                    files.held_out.size(), needed, c.benchmark.validation, GateProblems(c.gate)));
   }
-  files.held_out.resize(wanted);
+  if (files.held_out.size() > wanted) files.held_out.resize(wanted);
   return {};
 }
 
@@ -144,6 +142,17 @@ void CheckDisjoint(const std::vector<NamedProblems>& sets, std::vector<std::stri
 }
 
 }  // namespace
+
+void RunData::Keep(const std::string& stage, const std::vector<std::size_t>& problems) {
+  const std::vector<Problem>& all = train.at(stage).problems();
+  std::vector<Problem> kept;
+  for (const std::size_t i : problems) kept.push_back(all.at(i));
+  train.insert_or_assign(stage, TrainProblems(std::move(kept)));
+}
+
+bool FiltersByDifficulty(const StageConfig& stage) {
+  return stage.min_pass_rate > 0 || stage.max_pass_rate < 1;
+}
 
 Result<RunData> MakeRunData(const RunConfig& c) {
   std::vector<std::string> wrongs;

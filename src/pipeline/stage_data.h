@@ -19,7 +19,13 @@ struct RunData {
   ValidationProblems gate;        // feeds gates; disjoint from `validation`
   TestProblems test;              // the final figures only
   std::string sha256;             // of everything above
+
+  // Leaves a stage these of its training problems (indices, ascending).
+  void Keep(const std::string& stage, const std::vector<std::size_t>& problems);
 };
+
+// Whether a stage asks for its problems' pass rates before it begins.
+bool FiltersByDifficulty(const StageConfig& stage);
 
 // Reads or generates everything and checks it: a stage without data, too few problems for gates or
 // test, and training, validation, gate and test problems with the same normalised text are all

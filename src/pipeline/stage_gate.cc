@@ -13,10 +13,25 @@ namespace {
 constexpr std::uint64_t kGateItem = std::uint64_t{1} << 59;
 
 // Each stage's gate walks the pool in an order of its own: an anchor was accepted for its luck with
-// the problems that its gate asked first.
-std::vector<std::size_t> PoolOrder(std::uint64_t seed, int stage, std::size_t size) {
+// the problems that its gate asked first.  What only a doubled budget reaches comes last.
+std::vector<std::size_t> PoolOrder(std::uint64_t seed, int stage, std::size_t size,
+                                   std::size_t usual) {
   RandomStream random({seed, RandomPurpose::kShuffle, static_cast<std::uint64_t>(stage), 4});
-  return ShuffledOrder(size, random);
+  usual = std::min(usual, size);
+  auto order = ShuffledOrder(usual, random);
+  for (const std::size_t further : ShuffledOrder(size - usual, random)) {
+    order.push_back(usual + further);
+  }
+  return order;
+}
+
+// HOLDs since the last other decision.
+int HoldsInARow(const Json& stages) {
+  int holds = 0;
+  for (const Json& stage : stages) {
+    holds = stage.value("decision", "") == GateDecisionName(GateDecision::kHold) ? holds + 1 : 0;
+  }
+  return holds;
 }
 
 std::size_t AcceptedStages(const Json& stages) {
@@ -44,14 +59,14 @@ TrainSnapshot Between(const TrainSnapshot& anchor, const TrainSnapshot& candidat
 Result<std::vector<double>> StageRunner::Answers(const TrainSnapshot& model, const std::string& who,
                                                  std::span<const std::size_t> problems,
                                                  const GatePlan& plan) {
-  const std::string name = fmt::format("{} {} {} {} {}", who, plan.greedy, plan.samples,
-                                       stage_.temperature, stage_.max_completion_length);
-  std::vector<Problem> asked;
   MeasureOptions options;
+  options.max_new_tokens = LongestCompletion(x_.config);
+  const std::string name = fmt::format("{} {} {} {} {}", who, plan.greedy, plan.samples,
+                                       stage_.temperature, options.max_new_tokens);
+  std::vector<Problem> asked;
   options.greedy = plan.greedy;
   options.samples = plan.samples;
   options.temperature = stage_.temperature;
-  options.max_new_tokens = stage_.max_completion_length;
   std::vector<double> shares;
   for (const std::size_t problem : problems) {
     const auto known = who.empty() ? std::nullopt : s_.answers.Find(name, problem);
@@ -62,7 +77,7 @@ Result<std::vector<double>> StageRunner::Answers(const TrainSnapshot& model, con
   }
   if (asked.empty()) return shares;
   RestoreSnapshot(model, x_.state);
-  PAWL_ASSIGN(const Evaluation evaluation, Measure(x_, x_.state.policy(), asked, options));
+  PAWL_ASSIGN(const Evaluation evaluation, Measure(x_, asked, options));
   if (evaluation.cancelled) return std::vector<double>();
   auto record = evaluation.problems.begin();
   for (std::size_t i = 0; i < problems.size(); ++i) {
@@ -73,30 +88,53 @@ Result<std::vector<double>> StageRunner::Answers(const TrainSnapshot& model, con
   return shares;
 }
 
+Result<std::vector<PairedShares>> StageRunner::Compare(const TrainSnapshot& candidate,
+                                                       std::size_t accepted, bool guard,
+                                                       std::span<const std::size_t> problems,
+                                                       const GatePlan& plan) {
+  const std::vector<PairedShares> stopped;
+  PAWL_ASSIGN(const auto before,
+              Answers(s_.anchor, fmt::format("anchor {}", accepted), problems, plan));
+  if (before.empty()) return stopped;
+  std::vector<double> base = before;
+  if (guard) {
+    PAWL_ASSIGN(base, Answers(s_.base, "anchor 0", problems, plan));
+    if (base.empty()) return stopped;
+  }
+  PAWL_ASSIGN(const auto after, Answers(candidate, "", problems, plan));
+  if (after.empty()) return stopped;
+  std::vector<PairedShares> shares;
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    shares.push_back({before[i], after[i], base[i]});
+  }
+  return shares;
+}
+
 Result<std::optional<StageRunner::Verdict>> StageRunner::Judge(const TrainSnapshot& candidate) {
   const std::size_t accepted = AcceptedStages(p_.stages);
-  const GateSection& config = x_.config.gate;
+  const GateSection config = NextGate(x_.config.gate, HoldsInARow(p_.stages));
   const bool guard = config.rule == "sequential" && accepted > 0;
   const auto gate =
       MakeGate(config, {std::max(0.0, p_.first_accuracy),
                         PlannedTests(config, static_cast<int>(x_.config.stages.size())), guard});
-  const auto order = PoolOrder(x_.config.run.seed, p_.stage, x_.data.gate.size());
+  const auto order = PoolOrder(x_.config.run.seed, p_.stage, x_.data.gate.size(),
+                               static_cast<std::size_t>(GateProblems(x_.config.gate)));
   std::size_t next = 0;
   GateDecision decision = gate->Decide(order.empty());
   while (decision == GateDecision::kKeepTesting) {
-    const GatePlan plan = gate->Plan();
+    GatePlan plan = gate->Plan();
     const std::size_t count = std::min(static_cast<std::size_t>(plan.batch), order.size() - next);
     const auto batch = std::span<const std::size_t>(order).subspan(next, count);
-    PAWL_ASSIGN(const auto before,
-                Answers(s_.anchor, fmt::format("anchor {}", accepted), batch, plan));
-    std::vector<double> base = before;
-    if (guard && !before.empty()) {
-      PAWL_ASSIGN(base, Answers(s_.base, "anchor 0", batch, plan));
+    PAWL_ASSIGN(const auto outcomes, Compare(candidate, accepted, guard, batch, plan));
+    if (outcomes.empty()) return std::optional<Verdict>();
+    std::vector<PairedShares> greedy(count);
+    if (plan.greedy_too) {
+      plan.greedy = true;
+      plan.samples = 1;
+      PAWL_ASSIGN(greedy, Compare(candidate, accepted, guard, batch, plan));
+      if (greedy.empty()) return std::optional<Verdict>();
     }
-    if (before.empty() || base.empty()) return std::optional<Verdict>();
-    PAWL_ASSIGN(const auto after, Answers(candidate, "", batch, plan));
-    if (after.empty()) return std::optional<Verdict>();
-    for (std::size_t i = 0; i < count; ++i) gate->Add({before[i], after[i], base[i]});
+    for (std::size_t i = 0; i < count; ++i) gate->Add({outcomes[i], greedy[i]});
     next += count;
     decision = gate->Decide(next == order.size());
   }

@@ -20,6 +20,17 @@ Status SaveRun(RunDirectory& directory, RunContext& context, const RunState& sta
                                    state.reference});
 }
 
+Json SkippedStage(const StageConfig& stage) {
+  return {{"name", stage.name},
+          {"method", stage.method},
+          {"decision", "skipped"},
+          {"attempts", 0},
+          {"steps", 0},
+          {"seconds", 0.0},
+          {"gate_accuracy_before", nullptr},
+          {"gate_accuracy_after", nullptr}};
+}
+
 StageRunner::StageRunner(RunContext& context, RunDirectory& directory, RunState& state,
                          const RunClock& clock, Progress& progress)
     : x_(context),
@@ -33,22 +44,34 @@ StageRunner::StageRunner(RunContext& context, RunDirectory& directory, RunState&
       started_(SteadySeconds() - state.position.stage_seconds) {}
 
 Status StageRunner::Save() {
+  PAWL_TRY(Commit());
+  return x_.journal->Clear();
+}
+
+Status StageRunner::Commit() {
   PAWL_TRY(files_.Sync(p_));
   p_.stage_seconds = Elapsed();
   return SaveRun(directory_, x_, s_, clock_);
 }
 
+// The step, validation or gate that was cut short goes on where it was: its journal stays.
 Result<StageEnd> StageRunner::Stop() {
-  PAWL_TRY(Save());
+  PAWL_TRY(Commit());
   return StageEnd::kStopped;
 }
 
 Result<StageEnd> StageRunner::Run() {
   const std::filesystem::path folder = directory_.Stage(stage_.name);
   PAWL_TRY(files_.Open(folder, p_));
+  PAWL_ASSIGN(const bool filtered, Filter());
+  if (!filtered) return Stop();
   Json config = StageJson(stage_);
   config["steps"] = total_;
   PAWL_TRY(WriteFileAtomic(folder / "training_config.json", WriteJsonPretty(config)));
+  if (FiltersByDifficulty(stage_) && p_.kept.at(stage_.name).empty()) {
+    p_.stages.push_back(SkippedStage(stage_));
+    return StageEnd::kFinished;
+  }
   const GateSection& gate = x_.config.gate;
   for (;;) {
     PAWL_ASSIGN(const StageEnd end, Train());

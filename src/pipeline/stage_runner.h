@@ -31,6 +31,9 @@ struct RunState {
 Status SaveRun(RunDirectory& directory, RunContext& context, const RunState& state,
                const RunClock& clock);
 
+// The result of a stage that was never trained.
+Json SkippedStage(const StageConfig& stage);
+
 enum class StageEnd { kFinished, kStopped, kUnhealthy, kGateStop, kTimeUp };
 
 class StageRunner {
@@ -44,6 +47,10 @@ class StageRunner {
   Result<StageEnd> Run();
 
  private:
+  // stage_filter.cc: leaves the stage the problems that pass its difficulty filter.  false: a
+  // signal came in the middle.
+  Result<bool> Filter();
+
   // stage_steps.cc
   Result<StageEnd> Train();
   Result<std::unique_ptr<Trainer>> MakeTrainer();
@@ -62,7 +69,8 @@ class StageRunner {
   Result<bool> Validate();
 
   // stage_runner.cc
-  Status Save();
+  Status Save();    // commits, and empties the journal
+  Status Commit();  // position and weights
   Result<StageEnd> Stop();
   void BeginRetry();
   Status RecordDecision(GateDecision decision, const Json& evidence);
@@ -77,6 +85,11 @@ class StageRunner {
   // the state is left at the model that the verdict is about.  None: a signal came in the middle.
   Result<std::optional<Verdict>> RunGate(const TrainSnapshot& candidate);
   Result<std::optional<Verdict>> Judge(const TrainSnapshot& candidate);
+  // Anchor, candidate and, with guard, base on some problems of the pool; empty: a signal came in
+  // the middle.
+  Result<std::vector<PairedShares>> Compare(const TrainSnapshot& candidate, std::size_t accepted,
+                                            bool guard, std::span<const std::size_t> problems,
+                                            const GatePlan& plan);
   // Shares of right answers of `model` to the pool's problems; empty: a signal came in the middle.
   // who: its name in the cache, "" for a model that is asked once.
   Result<std::vector<double>> Answers(const TrainSnapshot& model, const std::string& who,

@@ -88,6 +88,7 @@ Result<std::unique_ptr<Trainer>> StageRunner::MakeTrainer() {
 StepHooks StageRunner::Hooks() const {
   StepHooks hooks;
   hooks.cancelled = [this] { return x_.Stopped(); };
+  hooks.journal = x_.journal.get();
   hooks.tripwire = [this](const Json& metrics) {
     return TrippedBy(x_.config.health, p_.health, metrics);
   };
@@ -143,8 +144,7 @@ double StageRunner::Reserve() const {
   const GateSection& gate = x_.config.gate;
   // Anchor and base answer once, the candidate and each fraction of the soup too.
   const double models = 3.0 + static_cast<double>(gate.soup.size());
-  const double answers = models * static_cast<double>(x_.data.gate.size()) *
-                         (gate.rule == "threshold" ? 1 : gate.samples);
+  const double answers = models * GateProblems(gate) * AnswersPerProblem(gate);
   return 1.2 * (p_.benchmark_seconds + answers * p_.seconds_per_answer);
 }
 
@@ -222,10 +222,10 @@ Result<bool> StageRunner::Validate() {
   MeasureOptions options;
   options.greedy = stage_.method == "sft";
   options.temperature = stage_.temperature;
-  options.max_new_tokens = stage_.max_completion_length;
+  options.max_new_tokens = LongestCompletion(x_.config);
   options.first_item = kValidationItem;
   const double begun = SteadySeconds();
-  PAWL_ASSIGN(const Evaluation evaluation, Measure(x_, x_.state.policy(), problems, options));
+  PAWL_ASSIGN(const Evaluation evaluation, Measure(x_, problems, options));
   if (evaluation.cancelled) {
     p_.validated_step = -1;
     return false;

@@ -111,7 +111,7 @@ Result<AnswerCost> MeasureAnswers(const RunContext& x, bool greedy, double tempe
   options.max_new_tokens = max_new_tokens;
   options.first_item = std::uint64_t{1} << 54;
   const double begun = SteadySeconds();
-  PAWL_ASSIGN(const Evaluation evaluation, Measure(x, x.state.policy(), some, options));
+  PAWL_ASSIGN(const Evaluation evaluation, Measure(x, some, options));
   AnswerCost cost;
   const double n = std::max<double>(1, static_cast<double>(evaluation.Answers()));
   cost.seconds = (SteadySeconds() - begun) / n;

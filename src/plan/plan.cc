@@ -97,9 +97,12 @@ double CheckAnswers(const RunContext& x, const StageConfig& stage, int steps,
                     double gate_problems) {
   const double validations =
       1 + (stage.eval_steps > 0 ? std::ceil(steps * 1.0 / stage.eval_steps) : 1.0);
-  const GateSection& gate = x.config.gate;
-  const double samples = gate.rule == "threshold" ? 1 : gate.samples;
-  return validations * static_cast<double>(x.data.validation.size()) + 2 * gate_problems * samples;
+  const auto train = x.data.train.find(stage.name);
+  const double filter = FiltersByDifficulty(stage) && train != x.data.train.end()
+                            ? static_cast<double>(train->second.size()) * stage.filter_samples
+                            : 0;
+  return filter + validations * static_cast<double>(x.data.validation.size()) +
+         2 * gate_problems * AnswersPerProblem(x.config.gate);
 }
 
 }  // namespace
@@ -110,9 +113,7 @@ Result<RunPlan> MakePlan(RunContext& x, double budget) {
   const RunConfig& c = x.config;
   const double part = budget / static_cast<double>(c.stages.size() + 1);
   const StageConfig& last = c.stages.back();
-  int longest = 0;
-  for (const StageConfig& stage : c.stages)
-    longest = std::max(longest, stage.max_completion_length);
+  const int longest = LongestCompletion(c);
   // A first small measurement decides how many problems fit into the budget.
   PAWL_ASSIGN(const AnswerCost probe, MeasureAnswers(x, false, last.temperature, longest, 8));
   const auto fit =
@@ -121,10 +122,7 @@ Result<RunPlan> MakePlan(RunContext& x, double budget) {
   PAWL_ASSIGN(const AnswerCost sampled, MeasureAnswers(x, false, last.temperature, longest, fit));
 
   plan.gate_rule = c.gate.rule;
-  plan.gate_problems =
-      std::min<long long>(c.gate.rule == "sequential" ? c.gate.max_problems : c.gate.problems,
-                          static_cast<long long>(x.data.gate.size()));
-  if (c.gate.rule == "none") plan.gate_problems = 0;
+  plan.gate_problems = GateProblems(c.gate);
   if (plan.gate_problems > 0) plan.gates = GateRows(c.gate, plan.gate_problems);
   const double trained = AdapterParameters(x);
   double answer_tokens = 0;

@@ -48,6 +48,20 @@ std::optional<double> Detectable(const Json& gate) {
                                      static_cast<long long>(*n));
 }
 
+// E-values of sampled or greedy answers, against the anchor and where it was guarded the base.
+std::string EvidenceText(const char* answers, const Json& evidence) {
+  const auto worse = NumberAt(evidence, "e_regression"),
+             not_worse = NumberAt(evidence, "e_noninferior");
+  if (!worse || !not_worse) return "";
+  std::string text =
+      fmt::format(" {} answers: worse {:.3g}, not worse {:.3g}", answers, *worse, *not_worse);
+  if (const auto base = evidence.find("against_base"); base != evidence.end()) {
+    const auto w = NumberAt(*base, "e_regression"), n = NumberAt(*base, "e_noninferior");
+    if (w && n) text += fmt::format("; than the base {:.3g} and {:.3g}", *w, *n);
+  }
+  return text + ".";
+}
+
 std::string GateText(const Json& g) {
   std::string text = fmt::format(
       "Attempt {}: rule {}, decision {} on {} problems; {} won and {} lost against the last "
@@ -57,12 +71,14 @@ std::string GateText(const Json& g) {
       IntAt(g, "problems").value_or(0), IntAt(g, "wins").value_or(0),
       IntAt(g, "losses").value_or(0));
   if (const auto reason = TextAt(g, "reason")) text += " Reason: " + Plain(*reason) + ".";
-  if (const auto e = NumberAt(g, "e_regression")) {
+  if (const auto limit = NumberAt(g, "rollback_at")) {
     text += fmt::format(
-        " E-values: worse {:.3g} (rolls back at {:.3g}), not worse {:.3g} (accepts "
-        "at {:.3g}).",
-        *e, NumberAt(g, "rollback_at").value_or(0), NumberAt(g, "e_noninferior").value_or(0),
+        " Evidence (\"worse\" rolls back at {:.3g}, \"not worse\" accepts at {:.3g}):", *limit,
         NumberAt(g, "accept_at").value_or(0));
+    text += EvidenceText("sampled", g);
+    if (const auto greedy = g.find("greedy"); greedy != g.end() && greedy->is_object()) {
+      text += EvidenceText("greedy", *greedy);
+    }
   }
   const auto before = NumberAt(g, "validation_before"), best = NumberAt(g, "validation_best");
   if (before && best) {

@@ -1,7 +1,6 @@
 #include "reward/extract.h"
 
 #include <algorithm>
-#include <cctype>
 #include <vector>
 
 #include "base/text.h"
@@ -16,10 +15,8 @@ bool IsFlexibleChar(char c) { return IsStrictChar(c) || c == '$'; }
 
 // Python's `\.$` also matches before a final newline; `.` removal keeps that newline.
 std::string Normalised(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c != ',' && c != '$') out += c;
-  }
+  std::string out(text);
+  std::erase_if(out, [](char c) { return c == ',' || c == '$'; });
   const std::size_t marker = out.rfind("#### ");
   if (marker != std::string::npos) out.erase(0, marker + 5);
   if (!out.empty() && out.back() == '.') {
@@ -27,7 +24,7 @@ std::string Normalised(std::string_view text) {
   } else if (out.size() >= 2 && out.back() == '\n' && out[out.size() - 2] == '.') {
     out.erase(out.size() - 2, 1);
   }
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : out) c = 'A' <= c && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
   return out;
 }
 
@@ -102,14 +99,19 @@ std::optional<std::string_view> LastBoxed(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> ExtractMath(std::string_view text) {
-  if (ParseNumber(text)) return std::string(Trimmed(text));
-  if (const auto boxed = LastBoxed(text)) return std::string(*boxed);
+std::optional<MathAnswer> ExtractMath(std::string_view text) {
+  const auto answer = [](std::string_view found) {
+    return MathAnswer{std::string(found), ParseNumber(found)};
+  };
+  if (auto number = ParseNumber(text)) {
+    return MathAnswer{std::string(Trimmed(text)), std::move(number)};
+  }
+  if (const auto boxed = LastBoxed(text)) return answer(*boxed);
   const std::size_t marker = text.rfind("####");
   if (marker == std::string_view::npos) return std::nullopt;
   const std::string_view rest = Trimmed(text.substr(marker + 4));
   if (rest.empty()) return std::nullopt;
-  return std::string(Trimmed(rest.substr(0, rest.find('\n'))));
+  return answer(Trimmed(rest.substr(0, rest.find('\n'))));
 }
 
 }  // namespace pawl

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "reward/number.h"
+
 namespace pawl {
 
 // The first match of `#### (\-?[0-9\.\,]+)`: GSM8K's strict filter.
@@ -22,6 +24,10 @@ bool MathEqual(std::string_view prediction, std::string_view gold);
 // What reward `math` takes for the answer: the whole completion where that is a number, else the
 // last complete \boxed{...}, else the rest of the line after the last "####".  A number somewhere
 // in a sentence is not an answer: "33 apples" and "x=5" give none.
-std::optional<std::string> ExtractMath(std::string_view completion);
+struct MathAnswer {
+  std::string text;
+  std::optional<Rational> number;  // where the text is one
+};
+std::optional<MathAnswer> ExtractMath(std::string_view completion);
 
 }  // namespace pawl

@@ -12,8 +12,12 @@ constexpr std::string_view kNoBreakSpace = "\xc2\xa0";
 constexpr std::string_view kMinus = "\xe2\x88\x92";
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+// Without an early end, so that the compiler takes many characters at a time.
 bool AllDigits(std::string_view s) {
-  return !s.empty() && std::all_of(s.begin(), s.end(), IsDigit);
+  bool all = !s.empty();
+  for (const char c : s) all &= IsDigit(c);
+  return all;
 }
 
 std::string WithAsciiMinus(std::string_view text) {
@@ -33,7 +37,7 @@ std::string WithAsciiMinus(std::string_view text) {
 class Remainder {
  public:
   explicit Remainder(const std::string& text) : text_(text), end_(text.size()) {
-    if (text.find_first_of("{}") != std::string::npos) MatchBraces();
+    if (text.find('{') != std::string::npos || text.find('}') != std::string::npos) MatchBraces();
     while (StripSpace() || Unwrap("\\boxed") || Unwrap("\\text") || DropUnit() || DropCurrency() ||
            DropEnding()) {
     }
@@ -58,23 +62,27 @@ class Remainder {
   }
 
   bool StripSpace() {
-    constexpr std::string_view kSpace = " \t\r\n";
     const std::size_t begin = begin_, end = end_;
-    for (;;) {
-      const std::string_view s = view();
-      // Behind a sign no space may go: "- 5" is not a number.
-      if (sign_ == 0 && !s.empty() && kSpace.find(s.front()) != kSpace.npos) {
+    // Behind a sign no space may go: "- 5" is not a number.
+    while (sign_ == 0 && begin_ < end_) {
+      if (IsSpace(text_[begin_])) {
         ++begin_;
-      } else if (sign_ == 0 && s.starts_with(kNoBreakSpace)) {
+      } else if (view().starts_with(kNoBreakSpace)) {
         begin_ += kNoBreakSpace.size();
-      } else if (!s.empty() && kSpace.find(s.back()) != kSpace.npos) {
-        --end_;
-      } else if (s.ends_with(kNoBreakSpace)) {
-        end_ -= kNoBreakSpace.size();
       } else {
-        return begin != begin_ || end != end_;
+        break;
       }
     }
+    while (begin_ < end_) {
+      if (IsSpace(text_[end_ - 1])) {
+        --end_;
+      } else if (view().ends_with(kNoBreakSpace)) {
+        end_ -= kNoBreakSpace.size();
+      } else {
+        break;
+      }
+    }
+    return begin != begin_ || end != end_;
   }
 
   bool Unwrap(std::string_view name) {
@@ -107,16 +115,20 @@ class Remainder {
     if (mark == 0) return false;
     if (has_sign) sign_ = text_[begin_];
     begin_ += at + mark;
+    // Without braces no other rule comes between, so that a run of marks goes at once.
+    while (match_.empty() && begin_ < end_ && text_[begin_] == '$') ++begin_;
     return true;
   }
 
   bool DropEnding() {
-    for (const std::string_view ending : {"\\$", "$", "\\%", "%", "."}) {
-      if (!view().ends_with(ending)) continue;
-      end_ -= ending.size();
-      return true;
+    const std::size_t end = end_;
+    while (begin_ < end_) {
+      const char last = text_[end_ - 1];
+      if (last != '.' && last != '$' && last != '%') break;
+      --end_;
+      if (last != '.' && begin_ < end_ && text_[end_ - 1] == '\\') --end_;
     }
-    return false;
+    return end != end_;
   }
 
   const std::string& text_;

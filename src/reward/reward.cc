@@ -42,8 +42,9 @@ class MathReward : public Reward {
  public:
   Graded Grade(const AnswerText& answer, const Problem& problem) const override {
     auto found = ExtractMath(answer.text);
-    const bool correct = found && MathEqual(*found, problem.answer);
-    return Judge(std::move(found), correct);
+    if (!found) return Judge(std::nullopt, false);
+    const auto gold = found->number ? ParseNumber(problem.answer) : std::nullopt;
+    return Judge(std::move(found->text), gold && EqualRationals(*found->number, *gold));
   }
 };
 

@@ -8,6 +8,7 @@
 #include <deque>
 #include <utility>
 
+#include "rollout/journal.h"
 #include "rollout/sampler.h"
 
 namespace pawl {
@@ -247,7 +248,9 @@ bool Generator::Append(ActiveSequence& sequence, std::int32_t token, float log_p
     return false;
   }
   completion.seconds = SecondsSince(request_start_[sequence.request]);
-  --remaining_[sequence.request];
+  if (--remaining_[sequence.request] == 0 && options_.complete) {
+    options_.complete(sequence.request, results_[sequence.request]);
+  }
   return true;
 }
 
@@ -354,9 +357,13 @@ Result<std::vector<std::vector<Completion>>> Generate(const Policy& policy, cons
   for (std::size_t i = 0; i < requests.size(); ++i) {
     PAWL_TRY(CheckRequest(policy.model, requests[i], i, config));
   }
-  Generator generator(policy, compute, requests, config, options);
   GenerationStats own;
-  return generator.Run(stats == nullptr ? own : *stats);
+  GenerationStats& counts = stats == nullptr ? own : *stats;
+  if (options.journal.journal != nullptr) {
+    return GenerateThrough(options.journal, policy, compute, requests, config, options, counts);
+  }
+  Generator generator(policy, compute, requests, config, options);
+  return generator.Run(counts);
 }
 
 }  // namespace pawl

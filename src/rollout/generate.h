@@ -53,7 +53,15 @@ struct Completion {
 
 struct GenerationStats {
   std::size_t prompt_tokens = 0, new_tokens = 0, decode_steps = 0;
+  std::size_t recalled_tokens = 0;  // of completions that a journal held
   double prefill_seconds = 0, decode_seconds = 0;
+};
+
+class CompletionJournal;  // rollout/journal.h
+// A journal, and what identifies the policy (and stop function) in its keys; null: none.
+struct JournalUse {
+  CompletionJournal* journal = nullptr;
+  std::string policy = {};
 };
 
 struct GenerationOptions {
@@ -63,6 +71,9 @@ struct GenerationOptions {
       {};
   // Called in order of requests as soon as all completions of a request are done.
   std::function<void(std::size_t request, std::span<const Completion>)> done = {};
+  // The same at once, in the order in which requests are done.
+  std::function<void(std::size_t request, std::span<const Completion>)> complete = {};
+  JournalUse journal = {};
   // Polled every decode step; true abandons the rest (their completions stay empty).
   std::function<bool()> cancelled = {};
 };

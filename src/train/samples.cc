@@ -7,7 +7,7 @@ namespace pawl {
 Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& settings,
                              std::uint64_t seed, const Compute& compute,
                              std::span<const PromptTask> tasks, const Grader& grader,
-                             const std::function<bool()>& cancelled) {
+                             const StepHooks& hooks) {
   SamplingConfig sampling;
   sampling.temperature = settings.temperature;
   sampling.record_temperature = settings.temperature;
@@ -21,10 +21,13 @@ Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& setti
   RolloutBatch batch;
   GenerationOptions options;
   options.max_batch = static_cast<std::size_t>(settings.rollout_batch);
-  options.cancelled = [&] { return batch.stopped = batch.stopped || (cancelled && cancelled()); };
+  options.cancelled = [&] {
+    return batch.stopped = batch.stopped || (hooks.cancelled && hooks.cancelled());
+  };
+  if (hooks.journal != nullptr) options.journal = {hooks.journal, state.Fingerprint()};
   GenerationStats stats;
   PAWL_ASSIGN(auto results, Generate(state.policy(), compute, requests, sampling, options, &stats));
-  batch.new_tokens = stats.new_tokens;
+  batch.new_tokens = stats.new_tokens + stats.recalled_tokens;
   if (batch.stopped) return batch;
   batch.samples = GradeAll(settings, grader, std::move(results));
   return batch;

@@ -28,11 +28,11 @@ struct RolloutBatch {
   bool stopped = false;
   std::size_t new_tokens = 0;
 };
-// Completions at the training temperature, graded.  cancelled is polled every decode step.
+// Completions at the training temperature, graded.  hooks.cancelled is polled every decode step.
 Result<RolloutBatch> RollOut(const TrainState& state, const StageSettings& settings,
                              std::uint64_t seed, const Compute& compute,
                              std::span<const PromptTask> tasks, const Grader& grader,
-                             const std::function<bool()>& cancelled);
+                             const StepHooks& hooks);
 
 // Completions graded, task by task.
 std::vector<Sample> GradeAll(const StageSettings& settings, const Grader& grader,

@@ -4,12 +4,23 @@
 
 #include <cstring>
 
+#include "base/sha256.h"
 #include "checkpoint/safetensors.h"
 
 namespace pawl {
 
 std::vector<FlatParameter> TrainState::Trained() {
   return adapter ? Flatten(*adapter) : Flatten(model.weights);
+}
+
+std::string TrainState::Fingerprint() const {
+  Sha256 hash;
+  // The spans of Trained() are written by optimizers; here they are only read.
+  for (const FlatParameter& parameter : const_cast<TrainState*>(this)->Trained()) {
+    hash.Add(
+        {reinterpret_cast<const char*>(parameter.values.data()), parameter.values.size_bytes()});
+  }
+  return hash.Hex().substr(0, 16);
 }
 
 void TrainState::ResetOptimizer() {

@@ -24,6 +24,8 @@ struct TrainState {
   Policy policy() const { return {model, adapter ? &*adapter : nullptr}; }
   std::vector<FlatParameter> Trained();
   void ResetOptimizer();
+  // SHA-256 of the trained parameters, 16 hexadecimal digits: what a journal knows a policy by.
+  std::string Fingerprint() const;
 };
 
 // A copy of the trained parameters and optimizer in memory: the anchor that a rollback returns to.

@@ -180,8 +180,7 @@ Result<std::vector<Sample>> Trainer::Impl::Gather(std::vector<PromptTask>& tasks
     const Grader numbered = [&](std::size_t task, const Completion& completion) {
       return grader(offset + task, completion);
     };
-    PAWL_ASSIGN(RolloutBatch batch,
-                RollOut(state, settings, seed, compute, next, numbered, hooks.cancelled));
+    PAWL_ASSIGN(RolloutBatch batch, RollOut(state, settings, seed, compute, next, numbered, hooks));
     outcome.new_tokens += batch.new_tokens;
     outcome.cancelled = batch.stopped;
     if (batch.stopped) return samples;

@@ -64,6 +64,7 @@ struct StepHooks {
   // Looked at every decode step and between passes of the training part; a step that is cancelled
   // changes nothing.
   std::function<bool()> cancelled = {};
+  CompletionJournal* journal = nullptr;  // of finished rollout groups
   // Looks at all metrics before the update: a text names the tripwire that the step tripped, and
   // the update is left out.
   std::function<std::string(const Json& metrics)> tripwire = {};

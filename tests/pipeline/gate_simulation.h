@@ -55,7 +55,12 @@ inline GateRates Simulate(const GateSection& config, const GateScenario& scenari
         double q = random.Chance(scenario.churn) ? Difficulty(scenario.base, random) : p;
         q = scenario.change <= 0 ? q * target / scenario.base
                                  : 1 - (1 - q) * (1 - target) / (1 - scenario.base);
-        gate->Add({Share(p, plan.samples, random), Share(q, plan.samples, random)});
+        PairedOutcome outcome;
+        outcome.anchor = Share(p, plan.samples, random);
+        outcome.candidate = Share(q, plan.samples, random);
+        // The greedy answer is right where most samples are.
+        outcome.greedy = {p > 0.5 ? 1.0 : 0.0, q > 0.5 ? 1.0 : 0.0};
+        gate->Add(outcome);
       }
       decision = gate->Decide(used == scenario.pool);
     }

@@ -83,6 +83,18 @@ TEST(SequentialGate, SharesItsErrorAmongTheGatesOfARun) {
   EXPECT_EQ(losses_until_rollback(5), 10);
 }
 
+TEST(SequentialGate, HasTwiceTheBudgetAfterTwoHoldsInARow) {
+  GateSection config;
+  config.max_problems = 150;
+  EXPECT_EQ(GateProblems(config), 150);
+  EXPECT_EQ(GatePool(config), 300);
+  EXPECT_EQ(NextGate(config, 1).max_problems, 150);
+  EXPECT_EQ(NextGate(config, 2).max_problems, 300);
+  EXPECT_EQ(NextGate(config, 5).max_problems, 300);
+  config.rule = "threshold";
+  EXPECT_EQ(GatePool(config), config.problems);
+}
+
 // Each accepted stage may lose a little; together they may not lose more than total_margin.
 TEST(SequentialGate, GuardsTheBaseAgainstLossesThatAddUp) {
   GateSection config;
@@ -106,13 +118,42 @@ TEST(SequentialGate, GuardsTheBaseAgainstLossesThatAddUp) {
   EXPECT_TRUE(MakeGate(config, {0.5, 1, false})->Evidence().at("against_base").is_null());
 }
 
+// Sampling gains may hide that the answers users get, the greedy ones, became worse.
+TEST(SequentialGate, LooksAtGreedyAnswersToo) {
+  GateSection config;
+  config.max_problems = 200;
+  const auto run = [&](int of_ten_lost, bool greedy) {
+    config.greedy = greedy;
+    const auto gate = MakeGate(config, {0.3, 12, true});
+    EXPECT_EQ(gate->Plan().greedy_too, greedy);
+    for (int i = 0; i < 200; ++i) {
+      PairedOutcome outcome{{0.3, 0.4, 0.3}};
+      outcome.greedy = {1.0, i % 10 < of_ten_lost ? 0.0 : 1.0, 1.0};
+      gate->Add(outcome);
+      const GateDecision decision = gate->Decide(i == 199);
+      if (decision != GateDecision::kKeepTesting) return decision;
+    }
+    return GateDecision::kHold;
+  };
+  EXPECT_EQ(run(0, true), GateDecision::kAccept);
+  EXPECT_EQ(run(5, true), GateDecision::kRollback);
+  EXPECT_EQ(run(5, false), GateDecision::kAccept);
+  config.greedy = true;
+  const Json evidence = MakeGate(config, {0.3, 1, true})->Evidence();
+  EXPECT_EQ(evidence.at("greedy").at("margin"), 2 * evidence.at("margin").get<double>());
+  EXPECT_EQ(evidence.at("greedy").at("against_base").at("margin"), 0.1);
+}
+
 TEST(Gates, CountEveryTestThatSharesTheError) {
   GateSection config;
   config.max_retries = 2;
-  EXPECT_EQ(PlannedTests(config, 3), 18);  // three stages, three attempts, anchor and base
+  // Three stages, three attempts, anchor and base, sampled and greedy.
+  EXPECT_EQ(PlannedTests(config, 3), 36);
   config.soup = {0.5, 0.25};
-  EXPECT_EQ(PlannedTests(config, 3), 54);
+  EXPECT_EQ(PlannedTests(config, 3), 108);
   config.on_reject = "skip";
+  EXPECT_EQ(PlannedTests(config, 3), 36);
+  config.greedy = false;
   EXPECT_EQ(PlannedTests(config, 3), 18);
 }
 

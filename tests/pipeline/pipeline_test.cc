@@ -1,6 +1,7 @@
 // Whole small runs: what they leave behind, and what happens when things go wrong.
 #include "pipeline/pipeline.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "report/report.h"
@@ -143,6 +144,50 @@ TEST(Pipeline, StopsAtAGateOnlyWhenAskedTo) {
   ASSERT_TRUE(again.has_value()) << again.error().message;
   EXPECT_EQ(again->exit_code, 7);
   EXPECT_NE(again->text.find("finished already"), std::string::npos);
+}
+
+// `correct` is what the first reward says: here, answers of up to four tokens.
+TEST(Pipeline, ADifficultyFilterKeepsProblemsByTheirPassRate) {
+  const fs::path folder = TempFolder("filter");
+  const auto run = [&](const char* name, std::vector<std::string> sets) {
+    const auto outcome = RunTiny(folder / name, {.sets = std::move(sets)});
+    EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
+    return ReadJsonFile(folder / name / "summary.json");
+  };
+  const auto logged = [&](const char* name) {
+    return ReadText(folder / name / "stages/second/training.log");
+  };
+  const Json some = run("some", {"stage.second.min_pass_rate=0.1", "stage.second.max_pass_rate=0.8",
+                                 "stage.second.max_samples=30"});
+  EXPECT_NE(logged("some").find("of 30 problems have a pass rate from 0.1 to 0.8"),
+            std::string::npos)
+      << logged("some");
+  EXPECT_EQ(logged("some").find(" 0 of 30"), std::string::npos) << logged("some");
+  EXPECT_EQ(logged("some").find("30 of 30"), std::string::npos) << logged("some");
+  const Json none = run("none", {"stage.second.min_pass_rate=1", "stage.second.filter_samples=64"});
+  EXPECT_EQ(Stage(none, 1).at("decision"), "skipped") << logged("none");
+  EXPECT_EQ(none.at("exit_reason"), "finished");
+}
+
+TEST(Pipeline, AsksTwiceAsManyProblemsAfterTwoHoldsInARow) {
+  const fs::path run = TempFolder("holds") / "run";
+  // Fifteen problems can never show that equal models are equal.
+  std::string text = kTiny;
+  for (const char* name : {"third", "fourth"}) {
+    text += fmt::format("[[stage]]\nname = \"{}\"\nlevel = 1\nmax_steps = 1\n", name);
+  }
+  const auto outcome = RunTiny(
+      run,
+      {.sets = {"gate.rule=sequential", "gate.max_problems=15", "gate.samples=1"}, .text = text});
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  const int budgets[] = {15, 15, 30, 30};
+  const char* names[] = {"first", "second", "third", "fourth"};
+  for (int i = 0; i < 4; ++i) {
+    const Json gate = ReadJsonFile(run / "stages" / names[i] / "gate.json");
+    EXPECT_EQ(gate.at("decision"), "hold");
+    EXPECT_EQ(gate.at("budget"), budgets[i]) << i;
+    EXPECT_EQ(gate.at("problems"), budgets[i]) << i;
+  }
 }
 
 TEST(Pipeline, GivesUpAfterThreeUndoneStepsWithTheLastGoodModel) {

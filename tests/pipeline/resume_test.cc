@@ -80,6 +80,35 @@ TEST(Resume, AStopAtAnyLookChangesNothing) {
   }
 }
 
+// Completions that were finished before the end came are read, not generated again.
+TEST(Resume, FinishedCompletionsAreNotGeneratedAgain) {
+  const fs::path folder = TempFolder("journal");
+  int all = 0;
+  ASSERT_TRUE(RunTiny(folder / "whole", {.signal = SignalAt(1 << 30, all)}).has_value());
+  int saved = 0;
+  for (int n = 10; n < all; n += all / 15) {
+    int looks = 0;
+    fs::remove_all(folder / "with");
+    ASSERT_TRUE(RunTiny(folder / "with", {.signal = SignalAt(n, looks)}).has_value());
+    fs::remove_all(folder / "without");
+    fs::copy(folder / "with", folder / "without", fs::copy_options::recursive);
+    fs::remove(folder / "without/state/journal.jsonl");
+    int with = 0, without = 0;
+    for (const auto& [name, count] : {std::pair{"with", &with}, std::pair{"without", &without}}) {
+      const auto rest =
+          RunTiny(folder / name, {.resume = true, .signal = SignalAt(1 << 30, *count)});
+      ASSERT_TRUE(rest.has_value()) << rest.error().message;
+      ExpectSameRun(folder / "whole", folder / name);
+    }
+    // A run looks for a signal at every decode step.
+    EXPECT_LE(with, without) << n;
+    saved += without - with;
+  }
+  EXPECT_GT(saved, 0);
+  // The checkpoint of the last stage emptied it; what the final benchmark made came after.
+  EXPECT_TRUE(fs::exists(folder / "whole/state/journal.jsonl"));
+}
+
 TEST(Resume, ManyStopsInOneRunChangeNothing) {
   const fs::path folder = TempFolder("many");
   ASSERT_TRUE(RunTiny(folder / "whole", {.sets = kEventful}).has_value());
@@ -99,12 +128,17 @@ TEST(Resume, ManyStopsInOneRunChangeNothing) {
 }
 
 TEST(Resume, PassRatesRefillsAndTripwiresSurviveStops) {
-  const std::vector<std::string> sets = {
-      "stage.second.beta=0",         "stage.second.max_refills=2",
-      "stage.second.max_steps=8",    "stage.second.sampling=pass_rate",
-      "stage.second.replay=0.2",     "stage.second.replay_mastered=0.2",
-      "stage.second.max_samples=6",  "health.max_grad_norm_ratio=1.01",
-      "stage.second.replay_end=0.5", "gate.soup=[0.5]"};
+  const std::vector<std::string> sets = {"stage.second.beta=0",
+                                         "stage.second.max_refills=2",
+                                         "stage.second.max_steps=8",
+                                         "stage.second.sampling=pass_rate",
+                                         "stage.second.replay=0.2",
+                                         "stage.second.replay_mastered=0.2",
+                                         "stage.second.max_samples=16",
+                                         "health.max_grad_norm_ratio=1.01",
+                                         "stage.second.replay_end=0.5",
+                                         "gate.soup=[0.5]",
+                                         "stage.second.max_pass_rate=0.99"};
   const fs::path folder = TempFolder("sampling");
   ASSERT_TRUE(RunTiny(folder / "whole", {.sets = sets}).has_value());
   int code = 143, sessions = 0;

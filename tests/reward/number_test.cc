@@ -216,17 +216,22 @@ TEST(MathReward, GradesHostileCompletionsInTimeThatGrowsWithTheirLength) {
   }
 }
 
+std::optional<std::string> Found(const std::string& text) {
+  const auto answer = ExtractMath(text);
+  return answer ? std::optional(answer->text) : std::nullopt;
+}
+
 TEST(ExtractMath, TakesTheWholeTextTheLastBoxOrTheMarkedLine) {
-  EXPECT_EQ(ExtractMath(" 18\n"), "18");
-  EXPECT_EQ(ExtractMath("\\boxed{1}, no, \\boxed{36/2} it is"), "\\boxed{36/2}");
-  EXPECT_EQ(ExtractMath("\\boxed{\\text{18} cm}"), "\\boxed{\\text{18} cm}");
-  EXPECT_EQ(ExtractMath("so \\boxed{18} and then \\boxed{1"), "\\boxed{18}");
-  EXPECT_EQ(ExtractMath("9+9=18\n#### 18\nNext: 5"), "18");
-  EXPECT_EQ(ExtractMath("#### 1\n#### 2"), "2");
-  EXPECT_EQ(ExtractMath("The answer is 18."), std::nullopt);
-  EXPECT_EQ(ExtractMath("x=18"), std::nullopt);
-  EXPECT_EQ(ExtractMath("####"), std::nullopt);
-  EXPECT_EQ(ExtractMath(""), std::nullopt);
+  EXPECT_EQ(Found(" 18\n"), "18");
+  EXPECT_EQ(Found("\\boxed{1}, no, \\boxed{36/2} it is"), "\\boxed{36/2}");
+  EXPECT_EQ(Found("\\boxed{\\text{18} cm}"), "\\boxed{\\text{18} cm}");
+  EXPECT_EQ(Found("so \\boxed{18} and then \\boxed{1"), "\\boxed{18}");
+  EXPECT_EQ(Found("9+9=18\n#### 18\nNext: 5"), "18");
+  EXPECT_EQ(Found("#### 1\n#### 2"), "2");
+  EXPECT_EQ(Found("The answer is 18."), std::nullopt);
+  EXPECT_EQ(Found("x=18"), std::nullopt);
+  EXPECT_EQ(Found("####"), std::nullopt);
+  EXPECT_EQ(Found(""), std::nullopt);
 }
 
 }  // namespace
