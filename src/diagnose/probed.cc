@@ -3,6 +3,7 @@
 
 #include "diagnose/hypotheses.h"
 #include "records/fields.h"
+#include "stats/intervals.h"
 
 namespace pawl {
 
@@ -13,8 +14,9 @@ Finding Overfitting(const RunRecords& run) {
   f.rule = fmt::format(
       "supported where a stage's model is better on its training problems than on unseen problems "
       "of the same level (interval above 0), or its training solutions gained more likelihood over "
-      "the base than unseen ones (interval above 0.1 nats per token); not supported where the "
-      "difference in accuracy is below {} points and that in likelihood below 0.1 nats",
+      "the base than unseen ones or than the same problems with other numbers (interval above 0.1 "
+      "nats per token); not supported where the difference in accuracy is below {} points and "
+      "those in likelihood below 0.1 nats",
       kMarginPoints);
   bool supported = false, refuted = true, any = false;
   std::string where;
@@ -34,16 +36,33 @@ Finding Overfitting(const RunRecords& run) {
     const auto memory = DifferenceOfMeans(unseen_gain, train_gain);
     if (memory) {
       f.measurements.push_back(MeanMeasurement(
-          fmt::format("{}: gain in likelihood of training solutions above that of unseen ones with "
-                      "other numbers, per token",
+          fmt::format("{}: gain in likelihood of training solutions above that of unseen ones, per "
+                      "token",
                       stage.name),
           memory, 1, train_gain.size(), "nats", "probe.json"));
     }
-    const bool here = gap->interval.low > 0 || (memory && memory->interval.low > 0.1);
+    const Json& renumbered = FieldAt(probed, "renumbered_solution_gain");
+    const auto original = Numbers(FieldAt(renumbered, "original"));
+    const auto changed = Numbers(FieldAt(renumbered, "changed"));
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < std::min(original.size(), changed.size()); ++i) {
+      differences.push_back(original[i] - changed[i]);
+    }
+    const auto numbers = TInterval(differences);
+    if (numbers) {
+      f.measurements.push_back(MeanMeasurement(
+          fmt::format("{}: gain in likelihood of training solutions above that of the same "
+                      "problems with other numbers, per token",
+                      stage.name),
+          numbers, 1, differences.size(), "nats", "probe.json"));
+    }
+    const bool here = gap->interval.low > 0 || (memory && memory->interval.low > 0.1) ||
+                      (numbers && numbers->interval.low > 0.1);
     if (here) where += (where.empty() ? "" : ", ") + stage.name;
     supported = supported || here;
     refuted = refuted && 100 * gap->interval.high < kMarginPoints &&
-              (!memory || memory->interval.high < 0.1);
+              (!memory || memory->interval.high < 0.1) &&
+              (!numbers || numbers->interval.high < 0.1);
   }
   if (!any) {
     f.reason = "The models have not been asked their training problems again.";

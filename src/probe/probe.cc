@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/file_system.h"
+#include "data/renumber.h"
 #include "model/debug.h"
 #include "pipeline/run_context.h"
 #include "probe/distance.h"
@@ -98,10 +99,7 @@ class Probe {
     SamplingConfig sampling;
     sampling.temperature = last.temperature;
     sampling.seed = x_.config.run.seed;
-    sampling.max_new_tokens = 1;
-    for (const StageConfig& stage : x_.config.stages) {
-      sampling.max_new_tokens = std::max(stage.max_completion_length, sampling.max_new_tokens);
-    }
+    sampling.max_new_tokens = LongestCompletion(x_.config);
     sampling.stop_ids = x_.state.model.stop_ids;
     std::vector<GenerationRequest> requests;
     for (std::size_t i = 0; i < problems.size(); ++i) {
@@ -165,20 +163,42 @@ class Probe {
     return json;
   }
 
-  // Log-likelihood per token of the problems' solutions, model less base.
-  Result<Json> SolutionGain(const Policy& policy, const std::vector<Problem>& problems) {
+  // Log-likelihood per token of the problem's solution, model less base; absent where it has none
+  // or does not fit.
+  Result<std::optional<double>> SolutionGain(const Policy& policy, const Problem& problem) {
+    const std::optional<double> none;
+    if (problem.solution.empty()) return none;
+    PAWL_ASSIGN(auto ids, x_.prompts->Ids(problem));
+    const std::size_t from = ids.size();
+    const auto solution = x_.tokenizer->Encode(problem.solution, ControlTokens::kPlain);
+    ids.insert(ids.end(), solution.begin(), solution.end());
+    if (solution.empty() || ids.size() > x_.state.model.max_positions) return none;
+    const auto after = LogLikelihood(policy, ids, from), base = LogLikelihood(Base(), ids, from);
+    return std::optional<double>((after.first - base.first) / after.second);
+  }
+  Result<Json> SolutionGains(const Policy& policy, const std::vector<Problem>& problems) {
     Json gains = Json::array();
     for (const Problem& problem : problems) {
-      if (problem.solution.empty()) continue;
-      PAWL_ASSIGN(auto ids, x_.prompts->Ids(problem));
-      const std::size_t from = ids.size();
-      const auto solution = x_.tokenizer->Encode(problem.solution, ControlTokens::kPlain);
-      ids.insert(ids.end(), solution.begin(), solution.end());
-      if (solution.empty() || ids.size() > x_.state.model.max_positions) continue;
-      const auto after = LogLikelihood(policy, ids, from), base = LogLikelihood(Base(), ids, from);
-      gains.push_back((after.first - base.first) / after.second);
+      PAWL_ASSIGN(const auto gain, SolutionGain(policy, problem));
+      if (gain) gains.push_back(*gain);
     }
     return gains;
+  }
+
+  // The same problems as they were trained on and with other numbers, as pairs.
+  Result<Json> RenumberedGains(const Policy& policy, const std::vector<Problem>& problems) {
+    Json original = Json::array(), changed = Json::array();
+    for (std::size_t i = 0; i < problems.size(); ++i) {
+      RandomStream random({x_.config.run.seed, RandomPurpose::kGenerator, i, 9});
+      const auto other = Renumber(problems[i], random);
+      if (!other) continue;
+      PAWL_ASSIGN(const auto a, SolutionGain(policy, problems[i]));
+      PAWL_ASSIGN(const auto b, SolutionGain(policy, *other));
+      if (!a || !b) continue;
+      original.push_back(*a);
+      changed.push_back(*b);
+    }
+    return Json{{"original", original}, {"changed", changed}};
   }
 
   // Training problems against unseen ones of the stage's level.
@@ -198,8 +218,9 @@ class Probe {
     PAWL_ASSIGN(const Answers on_unseen, Ask(policy, unseen, kTestItem, false));
     json["train_shares"] = on_train.shares;
     json["unseen_shares"] = on_unseen.shares;
-    PAWL_ASSIGN(json["train_solution_gain"], SolutionGain(policy, train));
-    PAWL_ASSIGN(json["unseen_solution_gain"], SolutionGain(policy, unseen));
+    PAWL_ASSIGN(json["train_solution_gain"], SolutionGains(policy, train));
+    PAWL_ASSIGN(json["unseen_solution_gain"], SolutionGains(policy, unseen));
+    PAWL_ASSIGN(json["renumbered_solution_gain"], RenumberedGains(policy, train));
     return {};
   }
 

@@ -20,13 +20,13 @@ struct ProbeOptions {
 //   KL) general_text: log-likelihood per token of each built-in sentence (nats) train_shares,
 //   unseen_shares: shares of right answers on the stage's training problems and on
 //     test problems of its level
-//   train_solution_gain, unseen_solution_gain: log-likelihood per token of the solutions, model
-//   less
-//     base
+//   train_solution_gain, unseen_solution_gain: log-likelihood per token of their solutions, model
+//     less base (nats)
+//   renumbered_solution_gain: {"original","changed"}: the same of training problems and of the same
+//     problems with other numbers (data/renumber.h), pair by pair, where that can be done
 //   distance_base, distance_previous: Frobenius norm of the change over that of the base's weights
 //   lora: {"r","modules","effective_rank"}: participation ratio (sum s^2)^2 / sum s^4 of the
-//   singular
-//     values of B A, mean over modules that changed
+//     singular values of B A, mean over modules that changed
 // Needs the base model and data of config.resolved.toml; a run from random weights is kUsage.
 // Stopped by a signal it writes nothing.
 Status ProbeRun(const std::filesystem::path& run, const ProbeOptions& options,
