@@ -25,7 +25,7 @@ struct Flags {
   std::string synthetic, batch = "1,8,16", prompt_tokens = "128", work;
   std::string row;  // hidden: one row as JSON, for the child
   int new_tokens = 64, group = 8, repeats = 5;
-  bool json = false, gradient_checkpointing = false;
+  bool json = false, gradient_checkpointing = false, profile = false;
 };
 
 Result<std::vector<std::size_t>> Numbers(const char* flag, const std::string& text) {
@@ -119,7 +119,7 @@ double Now() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// The child: measures one row and prints {"seconds","peak_rss_bytes","bytes_per_weight"}.
+// The child: measures one row and prints {"seconds","peak_rss_bytes","bytes_per_weight","profile"}.
 Status MeasureRow(const Flags& flags) {
   PAWL_ASSIGN(const Json row, ParseJson(flags.row, "--row"));
   SpeedRequest request;
@@ -128,6 +128,7 @@ Status MeasureRow(const Flags& flags) {
                    row.at("new_tokens").get<std::size_t>()};
   request.repeats = row.at("repeats").get<int>();
   request.saving = flags.gradient_checkpointing ? Saving::kRecompute : Saving::kAll;
+  request.profile = flags.profile;
   PAWL_ASSIGN(const Machine machine, OpenMachine(flags.policy));
   const std::size_t positions = request.shape.prompt_tokens + request.shape.new_tokens + 2;
   std::vector<double> loads;
@@ -139,10 +140,10 @@ Status MeasureRow(const Flags& flags) {
     PAWL_ASSIGN(model, OpenModel(flags, request.work, *machine.pool, positions));
     loads.push_back(Now() - start);
   }
-  SpeedResult result{0, 0};
+  SpeedResult result;
   if (request.work == SpeedWork::kLoad) {
     std::sort(loads.begin(), loads.end());
-    result = {loads[loads.size() / 2], PeakRssBytes()};
+    result = {loads[loads.size() / 2], PeakRssBytes(), {}};
   } else {
     if (model->max_positions + 1 < positions) {
       return Usage(fmt::format("speed: {} prompt and new tokens exceed the model's context of {}",
@@ -152,9 +153,14 @@ Status MeasureRow(const Flags& flags) {
   }
   const WeightType type = model->weights.embed.type();
   const int width = type == WeightType::kF32 ? 4 : type == WeightType::kBf16 ? 2 : 1;
+  Json profile = Json::array();
+  for (const ProfileRow& one : result.profile) {
+    profile.push_back(Json::array({one.part, one.kind, one.seconds, one.times}));
+  }
   return PrintLine(WriteJson(Json{{"seconds", result.seconds},
                                   {"peak_rss_bytes", result.peak_rss_bytes},
-                                  {"bytes_per_weight", width}}));
+                                  {"bytes_per_weight", width},
+                                  {"profile", profile}}));
 }
 
 // Runs this program again with `arguments`, its standard output returned.
@@ -208,6 +214,7 @@ Result<Json> Measured(const Flags& flags, const SpeedRequest& request) {
   add("--precision", flags.policy.precision);
   add("--isa", flags.policy.isa);
   if (flags.gradient_checkpointing) arguments.emplace_back("--gradient-checkpointing");
+  if (flags.profile) arguments.emplace_back("--profile");
   if (flags.policy.threads > 0) add("--threads", std::to_string(flags.policy.threads));
   PAWL_ASSIGN(const std::string output, RunChild(std::move(arguments)));
   return ParseJson(output, "measuring process");
@@ -225,6 +232,27 @@ std::string TableLine(const Json& row) {
       number("seconds", "{:.4f}"), number("tokens_per_second", "{:.1f}"),
       number("ceiling_tokens_per_second", "{:.1f}"), number("share_of_ceiling", "{:.2f}"),
       row.at("peak_rss_bytes").get<double>() / 1e9);
+}
+
+// Where the time went; what is below a thousandth is one line.
+std::string ProfileTable(const std::vector<ProfileRow>& rows) {
+  double total = 0, small = 0;
+  for (const ProfileRow& row : rows) total += row.seconds;
+  std::string text;
+  const auto line = [&](const std::string& part, const std::string& kind, double seconds,
+                        const std::string& times) {
+    text += fmt::format("    {:<26} {:<16} {:>10.1f} ms {:>6.1f} %  {}\n", part, kind,
+                        1e3 * seconds, 100 * seconds / total, times);
+  };
+  for (const ProfileRow& row : rows) {
+    if (row.seconds < 1e-3 * total) {
+      small += row.seconds;
+    } else {
+      line(row.part, row.kind, row.seconds, row.times > 0 ? fmt::format("{} x", row.times) : "");
+    }
+  }
+  if (small > 0) line("all below 0.1 %", "", small, "");
+  return text;
 }
 
 Status Run(const Flags& flags) {
@@ -259,16 +287,22 @@ Status Run(const Flags& flags) {
       flags.json ? stderr : stdout);
   Json rows = Json::array();
   std::string precision;
-  for (const SpeedRequest& request : plan) {
+  for (SpeedRequest request : plan) {
     PAWL_ASSIGN(const Json measured, Measured(flags, request));
-    const SpeedResult result{measured.at("seconds").get<double>(),
-                             measured.at("peak_rss_bytes").get<std::size_t>()};
+    SpeedResult result{
+        measured.at("seconds").get<double>(), measured.at("peak_rss_bytes").get<std::size_t>(), {}};
+    for (const Json& one : measured.at("profile")) {
+      result.profile.push_back({one[0].get<std::string>(), one[1].get<std::string>(),
+                                one[2].get<double>(), one[3].get<long long>()});
+    }
+    request.profile = flags.profile;
     const auto width = measured.at("bytes_per_weight").get<std::size_t>();
     if (precision.empty() || request.work != SpeedWork::kFullTrain) {
       precision = width == 1 ? "int8" : width == 2 ? "bf16" : "f32";
     }
     rows.push_back(SpeedRowJson(request, result, config, width, peaks));
     std::fputs(TableLine(rows.back()).c_str(), flags.json ? stderr : stdout);
+    std::fputs(ProfileTable(result.profile).c_str(), flags.json ? stderr : stdout);
   }
   if (!flags.json) return {};
   Json document;
@@ -311,6 +345,7 @@ void AddSpeed(CLI::App& app, VerbResult& result) {
   verb->add_flag("--gradient-checkpointing", flags->gradient_checkpointing,
                  "train and grpo_step: keep layer inputs only and compute the rest again");
   verb->add_option("--repeats", flags->repeats, "runs; the median counts (5)");
+  verb->add_flag("--profile", flags->profile, "where the time of each row goes, by part and kind");
   verb->add_option("--row", flags->row)->group("");
   verb->add_flag("--json", flags->json, "one JSON document on standard output");
   verb->callback([flags, &result] { result.status = Run(*flags); });

@@ -76,9 +76,11 @@ Finding SpeedChange(const RunRecords& run) {
   f.key = "speed_change";
   f.hypothesis = "Training changed how fast the model computes.";
   f.rule =
-      "seconds an answer = tokens an answer x seconds a token; not supported where seconds a token "
-      "changed by less than 10 % at equal batch and threads; a larger change needs timings on a "
-      "quiet machine, because one timing each cannot tell weights from load";
+      "seconds an answer = tokens an answer x seconds a step / tokens a step; not supported where "
+      "seconds a step changed by less than 10 % at equal threads and contexts within 10 %; a "
+      "larger "
+      "change needs timings on a quiet machine, because one timing each cannot tell weights from "
+      "load";
   const BasePair pair = GreedyPair(run);
   if (!pair) {
     f.reason = "The run has no test results of both the base and the final model.";
@@ -98,26 +100,37 @@ Finding SpeedChange(const RunRecords& run) {
     m.source = SourceOf(run, *pair.after);
     f.measurements.push_back(std::move(m));
   };
-  const auto tokens = ratio("mean_tokens"), rate = ratio("tokens_per_second");
-  const std::optional<double> per_token =
-      rate && *rate > 0 ? std::optional(1 / *rate) : std::nullopt;
-  add("tokens an answer, final / base", tokens, "ratio");
-  add("decode seconds a token, final / base", per_token, "ratio");
-  add("decode seconds an answer, final / base: their product",
-      tokens && per_token ? std::optional(*tokens * *per_token) : std::nullopt, "ratio");
-  add("batch, final / base", ratio("batch"), "ratio");
-  const auto threads = [](const BenchRecord& bench) { return IntAt(bench.settings, "threads"); };
-  const bool same = threads(*pair.base) == threads(*pair.after) && ratio("batch") == 1.0;
-  if (!per_token || !tokens) {
-    f.reason = "The results have no decode times or token counts.";
+  const auto tokens = ratio("mean_tokens"), rate = ratio("tokens_per_second"),
+             together = ratio("mean_batch"), context = ratio("mean_context");
+  const auto thread_count = [](const BenchRecord& bench) {
+    return IntAt(bench.settings, "threads");
+  };
+  const auto threads = thread_count(*pair.base), threads_after = thread_count(*pair.after);
+  if (!tokens || !rate || !together || !context || *rate <= 0 || *together <= 0) {
+    f.reason = "The results have no decode times, token counts or batches.";
     f.to_settle = "pawl bench of both models on this machine.";
     return f;
   }
-  const bool small = *per_token > 0.9 && *per_token < 1.1;
+  // tokens/s = tokens a step / seconds a step
+  const double step = *together / *rate;
+  add("tokens an answer, final / base", tokens, "ratio");
+  add("tokens a step (sequences decoded together), final / base", together, "ratio");
+  add("seconds a step, final / base", step, "ratio");
+  add("decode seconds an answer, final / base: tokens x seconds a step / tokens a step",
+      *tokens * step / *together, "ratio");
+  add("length of context, final / base (a cause of seconds a step)", context, "ratio");
+  if (threads && threads_after && *threads > 0) {
+    add("threads, final / base",
+        static_cast<double>(*threads_after) / static_cast<double>(*threads), "ratio");
+  }
+  const bool same = threads == threads_after && *context > 0.9 && *context < 1.1;
+  const bool small = step > 0.9 && step < 1.1;
   f.reason = fmt::format(
-      "Answers have {:.2f} times the tokens, and a token takes {:.2f} times as "
-      "long{}.",
-      *tokens, *per_token, same ? ", at equal batch and threads" : ", at other batch or threads");
+      "Answers have {:.2f} times the tokens; {:.2f} times as many are decoded together; a step "
+      "takes "
+      "{:.2f} times as long, with {:.2f} times the context{}.",
+      *tokens, *together, step, *context,
+      threads == threads_after ? "" : ", on another number of threads");
   if (same && small) {
     f.verdict = Verdict::kNotSupported;
   } else {

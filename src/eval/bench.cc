@@ -123,6 +123,12 @@ Json SummaryJson(const Evaluation& evaluation, const EvaluateSettings& settings,
   summary["prefill_seconds"] = stats.prefill_seconds;
   summary["decode_seconds"] = stats.decode_seconds;
   summary["batch"] = settings.max_batch;
+  // Of the tokens generated here: decoded together, and positions that each looked back at.
+  const auto per = [](std::size_t sum, std::size_t n) {
+    return n > 0 ? Json(static_cast<double>(sum) / static_cast<double>(n)) : Json();
+  };
+  summary["mean_batch"] = per(stats.new_tokens, stats.decode_steps);
+  summary["mean_context"] = per(stats.context_tokens, stats.new_tokens);
   return summary;
 }
 

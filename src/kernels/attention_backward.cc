@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/attention.h"
 #include "kernels/attention_tiles.h"
 #include "kernels/kernel_table.h"
@@ -253,6 +254,7 @@ void AttentionBackward(const Compute& compute, const AttentionShape& shape,
                        MatrixView<const float> softmax, MatrixView<const float> dout,
                        MatrixView<float> dqueries, MatrixView<float> dkeys,
                        MatrixView<float> dvalues) {
+  const ProfileKind timed(Kind::kAttention);
   const std::size_t rows = queries.rows(), width = shape.heads * shape.head_dim;
   const std::size_t kv_width = shape.kv_heads * shape.head_dim;
   PAWL_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/attention.h"
 #include "kernels/attention_tiles.h"
 #include "kernels/kernel_table.h"
@@ -92,6 +93,7 @@ void ForwardTile(const Compute& compute, const AttentionShape& shape, const Atte
 void StoreKeysValues(const Compute& compute, const AttentionShape& shape,
                      std::span<const AttentionRows> sequences, MatrixView<const float> keys,
                      MatrixView<const float> values) {
+  const ProfileKind timed(Kind::kAttention);
   const std::size_t d = shape.head_dim;
   PAWL_CHECK(keys.cols() == shape.kv_heads * d && values.cols() == keys.cols());
   // By key/value head, so that threads write apart.
@@ -119,6 +121,7 @@ void StoreKeysValues(const Compute& compute, const AttentionShape& shape,
 void AttentionForward(const Compute& compute, const AttentionShape& shape,
                       std::span<const AttentionRows> sequences, MatrixView<const float> queries,
                       MatrixView<float> out, MatrixView<float> softmax) {
+  const ProfileKind timed(Kind::kAttention);
   PAWL_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
   PAWL_CHECK(queries.cols() == shape.heads * shape.head_dim && out.cols() == queries.cols());
   PAWL_CHECK(queries.rows() == out.rows());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/kernel_table.h"
 #include "kernels/linear_int8.h"
 #include "kernels/scratch.h"
@@ -143,6 +144,7 @@ void BackwardWeightPart(const Compute& compute, MatrixView<const float> dy,
 
 void LinearForward(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
                    std::span<const float> bias, Output output, MatrixView<float> y) {
+  const ProfileKind timed(Kind::kLinear);
   PAWL_CHECK(x.cols() == w.k() && y.cols() == w.n() && x.rows() == y.rows());
   PAWL_CHECK(bias.empty() || bias.size() == w.n());
   if (x.rows() == 0 || w.n() == 0) return;
@@ -168,6 +170,7 @@ void LinearForward(const Compute& compute, MatrixView<const float> x, const Pack
 
 void LinearForwardScaled(const Compute& compute, MatrixView<const float> x, const PackedMatrix& w,
                          float scale, MatrixView<float> y) {
+  const ProfileKind timed(Kind::kLinear);
   PAWL_CHECK(x.cols() == w.k() && y.cols() == w.n() && x.rows() == y.rows());
   PAWL_CHECK(w.type() != WeightType::kInt8);  // adapters are float32
   if (x.rows() == 0 || w.n() == 0 || w.k() == 0) return;
@@ -179,6 +182,7 @@ void LinearForwardScaled(const Compute& compute, MatrixView<const float> x, cons
 
 void LinearBackwardInput(const Compute& compute, MatrixView<const float> dy, const PackedMatrix& w,
                          Output output, MatrixView<float> dx) {
+  const ProfileKind timed(Kind::kLinearInputs);
   PAWL_CHECK(dy.cols() == w.n() && dx.cols() == w.k() && dy.rows() == dx.rows());
   if (dy.rows() == 0 || w.k() == 0) return;
   if (w.n() == 0) {
@@ -195,6 +199,7 @@ void LinearBackwardInput(const Compute& compute, MatrixView<const float> dy, con
 
 void LinearBackwardWeight(const Compute& compute, MatrixView<const float> dy,
                           MatrixView<const float> x, PackedMatrix& dw) {
+  const ProfileKind timed(Kind::kLinearWeights);
   PAWL_CHECK(dw.type() == WeightType::kF32);
   PAWL_CHECK(dy.cols() == dw.n() && x.cols() == dw.k() && dy.rows() == x.rows());
   if (dy.rows() == 0 || dw.n() == 0 || dw.k() == 0) return;
@@ -205,6 +210,7 @@ void LinearBackwardWeight(const Compute& compute, MatrixView<const float> dy,
 }
 
 void BiasBackward(const Compute& compute, MatrixView<const float> dy, std::span<float> dbias) {
+  const ProfileKind timed(Kind::kLinearWeights);
   PAWL_CHECK(dy.cols() == dbias.size());
   const std::size_t grain = std::max<std::size_t>(16, kSerialWork / 16 / (dy.rows() + 1) / 16 * 16);
   compute.pool.For(dbias.size(), grain, [&](std::size_t begin, std::size_t end) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/kernel_table.h"
 
 namespace pawl {
@@ -26,6 +27,7 @@ float ReciprocalRms(const Compute& compute, const float* x, std::size_t n, float
 void RmsNormForward(const Compute& compute, MatrixView<const float> x,
                     std::span<const float> weight, float eps, MatrixView<float> y,
                     std::span<float> rstd) {
+  const ProfileKind timed(Kind::kNorm);
   PAWL_CHECK(x.cols() == weight.size() && y.cols() == x.cols() && y.rows() == x.rows());
   PAWL_CHECK(rstd.empty() || rstd.size() == x.rows());
   compute.pool.For(x.rows(), RowGrain(x.cols()), [&](std::size_t begin, std::size_t end) {
@@ -40,6 +42,7 @@ void RmsNormForward(const Compute& compute, MatrixView<const float> x,
 void RmsNormBackward(const Compute& compute, MatrixView<const float> dy, MatrixView<const float> x,
                      std::span<const float> weight, std::span<const float> rstd,
                      MatrixView<float> dx, std::span<float> dweight) {
+  const ProfileKind timed(Kind::kNorm);
   PAWL_CHECK(dy.rows() == x.rows() && dx.rows() == x.rows() && rstd.size() == x.rows());
   PAWL_CHECK(dy.cols() == x.cols() && dx.cols() == x.cols() && weight.size() == x.cols());
   PAWL_CHECK(dweight.empty() || dweight.size() == x.cols());
@@ -62,6 +65,7 @@ void RmsNormBackward(const Compute& compute, MatrixView<const float> dy, MatrixV
 
 void HeadNormForward(const Compute& compute, MatrixView<float> x, std::size_t heads,
                      std::span<const float> weight, float eps, MatrixView<float> rstd) {
+  const ProfileKind timed(Kind::kNorm);
   const std::size_t d = weight.size();
   PAWL_CHECK(x.cols() == heads * d);
   PAWL_CHECK(rstd.rows() == 0 || (rstd.rows() == x.rows() && rstd.cols() == heads));
@@ -80,6 +84,7 @@ void HeadNormForward(const Compute& compute, MatrixView<float> x, std::size_t he
 void HeadNormBackward(const Compute& compute, MatrixView<float> gradient, MatrixView<const float> x,
                       std::size_t heads, std::span<const float> weight,
                       MatrixView<const float> rstd, std::span<float> dweight) {
+  const ProfileKind timed(Kind::kNorm);
   const std::size_t d = weight.size();
   PAWL_CHECK(gradient.rows() == x.rows() && gradient.cols() == x.cols());
   PAWL_CHECK(x.cols() == heads * d && rstd.rows() == x.rows() && rstd.cols() == heads);

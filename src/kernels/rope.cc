@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/kernel_table.h"
 #include "kernels/math.h"
 
@@ -48,12 +49,14 @@ RopeTable MakeRopeTable(std::vector<float> inv_freq, std::size_t positions) {
 
 void RopeForward(const Compute& compute, const RopeTable& table,
                  std::span<const std::uint32_t> positions, std::size_t heads, MatrixView<float> x) {
+  const ProfileKind timed(Kind::kRope);
   Rotate(compute, table, positions, heads, 1.0f, x);
 }
 
 void RopeBackward(const Compute& compute, const RopeTable& table,
                   std::span<const std::uint32_t> positions, std::size_t heads,
                   MatrixView<float> dx) {
+  const ProfileKind timed(Kind::kRope);
   Rotate(compute, table, positions, heads, -1.0f, dx);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/kernel_table.h"
 #include "kernels/math.h"
 
@@ -57,6 +58,7 @@ RowStatistics Combine(Best best, std::span<const ChunkSums> chunks) {
 
 void SoftmaxStatistics(const Compute& compute, MatrixView<const float> logits,
                        float inverse_temperature, std::span<RowStatistics> statistics) {
+  const ProfileKind timed(Kind::kSoftmax);
   PAWL_CHECK(statistics.size() == logits.rows());
   PAWL_CHECK(logits.cols() > 0 &&
              logits.cols() <= static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()));
@@ -88,6 +90,7 @@ void LogProbBackward(const Compute& compute, std::span<const std::int32_t> targe
                      std::span<const RowStatistics> statistics, float inverse_temperature,
                      std::span<const float> dloss_dlogp, std::span<const float> dloss_dentropy,
                      MatrixView<float> logits) {
+  const ProfileKind timed(Kind::kSoftmax);
   const std::size_t rows = logits.rows(), columns = logits.cols();
   PAWL_CHECK(targets.size() == rows && statistics.size() == rows && dloss_dlogp.size() == rows);
   PAWL_CHECK(dloss_dentropy.empty() || dloss_dentropy.size() == rows);
@@ -150,6 +153,7 @@ std::int32_t GumbelArgmax(const Compute& compute, std::span<const float> logits,
 void GumbelArgmaxRows(const Compute& compute, MatrixView<const float> logits,
                       float inverse_temperature, std::span<const SampleAddress> addresses,
                       std::span<std::int32_t> tokens) {
+  const ProfileKind timed(Kind::kSoftmax);
   const std::size_t rows = logits.rows(), columns = logits.cols();
   PAWL_CHECK(addresses.size() == rows && tokens.size() == rows && columns > 0);
   // Parts of a row, so that one long row still uses all threads; at most 64 of them.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/kernel_table.h"
 
 namespace pawl {
@@ -23,6 +24,7 @@ void ForRows(const Compute& compute, std::size_t rows, std::size_t columns, std:
 }  // namespace
 
 void SwigluForward(const Compute& compute, MatrixView<const float> gate_up, MatrixView<float> y) {
+  const ProfileKind timed(Kind::kSwiglu);
   const std::size_t f = y.cols();
   PAWL_CHECK(gate_up.cols() == 2 * f && gate_up.rows() == y.rows());
   ForRows(compute, y.rows(), f, kSerialExps, [&](std::size_t t) {
@@ -32,6 +34,7 @@ void SwigluForward(const Compute& compute, MatrixView<const float> gate_up, Matr
 
 void SwigluBackward(const Compute& compute, MatrixView<const float> gate_up,
                     MatrixView<const float> dy, MatrixView<float> dgate_up) {
+  const ProfileKind timed(Kind::kSwiglu);
   const std::size_t f = dy.cols();
   PAWL_CHECK(gate_up.cols() == 2 * f && dgate_up.cols() == 2 * f);
   PAWL_CHECK(gate_up.rows() == dy.rows() && dgate_up.rows() == dy.rows());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/linear.h"
 #include "kernels/norm.h"
 #include "kernels/rope.h"
@@ -199,6 +200,7 @@ void AttentionBlockBackward(const Pass& pass, std::size_t layer, MatrixView<floa
 void Backward(const Policy& policy, const Compute& compute, std::span<const std::int32_t> ids,
               std::span<const BackwardRows> sequences, SavedActivations& saved, Scratch& scratch,
               MatrixView<float> dhidden, const Gradients& gradients) {
+  const ProfilePart part(Part::kBackward);
   const Model& model = policy.model;
   const Pass pass{policy, compute, saved.layers(), scratch.buffers(), gradients, sequences};
   PAWL_CHECK(pass.rows() == ids.size() && dhidden.rows() == ids.size());

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/linear.h"
 #include "kernels/softmax.h"
 #include "model/activations.h"
@@ -49,6 +50,7 @@ void HeadLogits(const Policy& policy, const Compute& compute, MatrixView<const f
 void HeadForward(const Policy& policy, const Compute& compute, MatrixView<const float> hidden,
                  std::span<const std::int32_t> targets, float inverse_temperature, Scratch& scratch,
                  const HeadScores& scores) {
+  const ProfilePart part(Part::kHead);
   PAWL_CHECK(targets.size() == hidden.rows());
   Scratch::Buffers& buffers = scratch.buffers();
   const std::size_t chunk = ChunkRows(policy.model.weights.head().n());
@@ -69,6 +71,7 @@ void HeadForwardBackward(const Policy& policy, const Compute& compute,
                          std::span<const float> dloss_dentropy, Scratch& scratch,
                          const HeadScores& scores, MatrixView<float> dhidden,
                          const Gradients& gradients) {
+  const ProfilePart part(Part::kHead);
   const std::size_t rows = hidden.rows(), width = hidden.cols();
   PAWL_CHECK(targets.size() == rows && dloss_dlogp.size() == rows);
   PAWL_CHECK(dloss_dentropy.empty() || dloss_dentropy.size() == rows);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/profile.h"
 #include "kernels/linear.h"
 #include "kernels/swiglu.h"
 
@@ -50,6 +51,7 @@ std::size_t LoraRank(const Adapter& adapter) {
 
 void LoraForward(const Compute& compute, const LoraBranch& branch, MatrixView<const float> x,
                  MatrixView<float> u, MatrixView<float> y) {
+  const ProfileKind timed(Kind::kAdapter);
   if (!branch.active()) return;
   const MatrixView<float> group_u = GroupColumns(branch, u);
   LinearForward(compute, x, GroupA(branch), {}, Output::kWrite, group_u);
@@ -62,6 +64,7 @@ void LoraForward(const Compute& compute, const LoraBranch& branch, MatrixView<co
 void LoraBackward(const Compute& compute, const LoraBranch& branch, MatrixView<const float> dy,
                   MatrixView<const float> x, MatrixView<const float> scaled_u, MatrixView<float> du,
                   MatrixView<float> dx, AdapterLayer* gradient) {
+  const ProfileKind timed(Kind::kAdapter);
   if (!branch.active()) return;
   const MatrixView<float> group_du = GroupColumns(branch, du);
   const MatrixView<const float> group_u = GroupColumns(branch, scaled_u);

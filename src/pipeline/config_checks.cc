@@ -137,6 +137,26 @@ void CheckTime(const RunSection& run, std::vector<std::string>& wrongs) {
   }
 }
 
+// A replayed problem is answered within the limit of the stage that replays it: a shorter one than
+// it was learnt with would pay for cutting it off.
+void CheckReplay(const RunConfig& c, std::vector<std::string>& wrongs) {
+  const StageConfig* longest = nullptr;  // of the stages before
+  for (const StageConfig& stage : c.stages) {
+    const bool replays = std::max(stage.replay, stage.replay_end) + stage.replay_mastered > 0;
+    if (replays && longest != nullptr &&
+        longest->max_completion_length > stage.max_completion_length) {
+      wrongs.push_back(fmt::format(
+          "stage.{}.max_completion_length: {} is below the {} of stage {}, whose problems it "
+          "replays; raise it, or set replay to 0",
+          stage.name, stage.max_completion_length, longest->max_completion_length, longest->name));
+    }
+    if (stage.method == "grpo" &&
+        (longest == nullptr || stage.max_completion_length > longest->max_completion_length)) {
+      longest = &stage;
+    }
+  }
+}
+
 }  // namespace
 
 void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
@@ -149,6 +169,7 @@ void CheckConfig(const RunConfig& c, std::vector<std::string>& wrongs) {
     }
     CheckStage(c, stage, wrongs);
   }
+  CheckReplay(c, wrongs);
   for (const std::string& problem : Problems(c.prompt)) wrongs.push_back(problem);
   for (const RewardConfig& reward : c.rewards) {
     const auto made = MakeReward(reward);

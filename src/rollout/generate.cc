@@ -8,6 +8,7 @@
 #include <deque>
 #include <utility>
 
+#include "base/profile.h"
 #include "rollout/journal.h"
 #include "rollout/sampler.h"
 
@@ -165,6 +166,7 @@ void Generator::Admit() {
 // Computes the next prompts, at most kPrefillRows rows a pass: a long prompt in several passes,
 // short ones together, a few ahead of need.
 void Generator::Prefill() {
+  const ProfilePart part(Part::kPrefill);
   const auto start = Clock::now();
   std::size_t room = kPrefillRows;
   while (next_request_ < requests_.size()) {
@@ -201,6 +203,7 @@ void Generator::Prefill() {
 // One forward pass over the newest token of every sequence that has one; the hidden rows of new
 // sequences are already there, from their prompts.
 void Generator::Decode() {
+  const ProfilePart part(Part::kDecode);
   if (continuing_ == 0) return;
   ids_.clear();
   rows_.clear();
@@ -213,12 +216,14 @@ void Generator::Decode() {
 }
 
 void Generator::SampleAll() {
+  const ProfilePart part(Part::kSample);
   const std::size_t count = active_.size();
   addresses_.clear();
   seen_.clear();
   for (const ActiveSequence& sequence : active_) {
     const GenerationRequest& request = requests_[sequence.request];
     const std::size_t position = results_[sequence.request][sequence.sample].ids.size();
+    stats_.context_tokens += request.prompt.size() + position;
     addresses_.push_back({config_.seed, request.index,
                           request.first_sample + static_cast<std::uint32_t>(sequence.sample),
                           static_cast<std::uint32_t>(position)});

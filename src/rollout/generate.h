@@ -53,6 +53,7 @@ struct Completion {
 
 struct GenerationStats {
   std::size_t prompt_tokens = 0, new_tokens = 0, decode_steps = 0;
+  std::size_t context_tokens = 0;   // positions looked back at, summed over new tokens
   std::size_t recalled_tokens = 0;  // of completions that a journal held
   double prefill_seconds = 0, decode_seconds = 0;
 };

@@ -94,6 +94,7 @@ class Update {
     return adapter_ ? Flatten(*adapter_) : Flatten(model_.weights);
   }
   void Step() {
+    const ProfilePart part(Part::kOptimizer);
     ++step_;
     const AdamWConfig config{};
     const AdamWStep scalars = MakeAdamWStep(config, 1e-9, step_);
@@ -200,12 +201,22 @@ Result<SpeedResult> MeasureSpeed(const SpeedRequest& request, Model& model,
                    request.saving);
   }
   std::vector<double> seconds;
+  std::optional<ProfileSession> profile;
   for (int run = 0; run <= request.repeats; ++run) {
+    if (request.profile && (run == 1 || request.repeats == 0)) profile.emplace();
     PAWL_ASSIGN(const double once, RunOnce(request, model, compute, update ? &*update : nullptr));
     if (run > 0 || request.repeats == 0) seconds.push_back(once);
   }
+  SpeedResult result;
+  if (profile) result.profile = profile->Rows();
+  for (ProfileRow& row : result.profile) {
+    row.seconds /= static_cast<double>(seconds.size());
+    row.times /= static_cast<long long>(seconds.size());
+  }
   std::sort(seconds.begin(), seconds.end());
-  return SpeedResult{seconds[seconds.size() / 2], PeakRssBytes()};
+  result.seconds = seconds[seconds.size() / 2];
+  result.peak_rss_bytes = PeakRssBytes();
+  return result;
 }
 
 std::size_t PeakRssBytes() {
@@ -243,6 +254,13 @@ Json SpeedRowJson(const SpeedRequest& request, const SpeedResult& result, const 
   row["ceiling_tokens_per_second"] = counts ? Json(tokens / ceiling) : Json();
   row["share_of_ceiling"] = counts ? Json(ceiling / result.seconds) : Json();
   row["peak_rss_bytes"] = result.peak_rss_bytes;
+  if (request.profile) {
+    row["profile"] = Json::array();
+    for (const ProfileRow& one : result.profile) {
+      row["profile"].push_back(
+          {{"part", one.part}, {"kind", one.kind}, {"seconds", one.seconds}, {"times", one.times}});
+    }
+  }
   return row;
 }
 

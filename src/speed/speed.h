@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/profile.h"
 #include "model/backward.h"
 #include "model/model.h"
 #include "speed/ceiling.h"
@@ -19,11 +20,13 @@ struct SpeedRequest {
   int repeats = 5;  // the median is reported; one warm-up run comes first
   int lora_r = 16;  // train and grpo_step: all linear layers
   Saving saving = Saving::kAll;
+  bool profile = false;
 };
 
 struct SpeedResult {
   double seconds = 0;  // median
   std::size_t peak_rss_bytes = 0;
+  std::vector<ProfileRow> profile;  // mean over the repeats; empty unless asked for
 };
 
 // The model's positions must cover prompt_tokens + new_tokens.  For kFullTrain the model's matrices

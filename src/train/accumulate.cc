@@ -4,6 +4,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base/profile.h"
+
 namespace pawl {
 
 struct TrainBuffers {
@@ -103,6 +105,7 @@ class Accumulation {
       prompt_groups_.push_back(g);
       prompt_ids_.insert(prompt_ids_.end(), shared.begin(), shared.end());
     }
+    const ProfilePart part(Part::kForward);
     Forward(policy_, compute_, prompt_ids_, prompt_rows_, buffers_.scratch,
             training_ ? &buffers_.prompt_saved : nullptr, Grow(buffers_.hidden, rows, Width()));
     if (!training_) return;
@@ -113,6 +116,7 @@ class Accumulation {
   }
 
   void RunSlice(std::span<const Member> slice, std::size_t rows) {
+    const ProfilePart part(Part::kForward);
     GatherSlice(slice, rows);
     std::vector<KvSequence> caches;
     caches.reserve(slice.size());

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/profile.h"
+
 namespace pawl {
 namespace {
 // Elements of one piece of work: long enough to amortise a wake-up, short enough to spread.
@@ -55,6 +57,7 @@ double Updater::Norm() {
 }
 
 Result<Updater::Outcome> Updater::Apply(int step, double norm) {
+  const ProfilePart part(Part::kOptimizer);
   Outcome outcome;
   PAWL_ASSIGN(outcome.learning_rate,
               LearningRate(settings_.schedule, settings_.learning_rate, step, total_steps_));

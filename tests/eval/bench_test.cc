@@ -82,8 +82,9 @@ Json WithoutTimes(Json json) {
   for (Json& problem : json.at("problems")) {
     for (Json& sample : problem.at("samples")) sample.erase("seconds");
   }
-  for (const char* key : {"mean_generation_seconds", "tokens_per_second", "prefill_seconds",
-                          "decode_seconds", "peak_rss_bytes", "batch"}) {
+  for (const char* key :
+       {"mean_generation_seconds", "tokens_per_second", "prefill_seconds", "decode_seconds",
+        "peak_rss_bytes", "batch", "mean_batch", "mean_context"}) {
     json.at("summary").erase(key);
   }
   json.at("settings").erase("threads");

@@ -139,6 +139,20 @@ TEST(Config, RefusesContradictions) {
   ExpectIn("line 1", MessageOf("x = ["));
 }
 
+TEST(Config, RefusesFiltersThatLeaveNothingAndReplayThatIsCutOff) {
+  ExpectIn("stage.second.min_pass_rate: 0.6 is above max_pass_rate 0.5",
+           MessageOf(kTiny, {"stage.second.min_pass_rate=0.6", "stage.second.max_pass_rate=0.5"}));
+  ExpectIn("stage.first.min_pass_rate: contradicts level_mix",
+           MessageOf(kTiny, {"stage.first.min_pass_rate=0.1"}));
+  const std::string text = std::string(kTiny) + "[[stage]]\nname = \"third\"\nlevel = 1\n";
+  ExpectIn(
+      "stage.third.max_completion_length: 8 is below the 12 of stage second, whose problems it "
+      "replays",
+      MessageOf(text, {"stage.third.replay=0.1", "stage.third.max_completion_length=8"}));
+  ExpectIn("stage.third.max_completion_length: 8 is below",
+           MessageOf(text, {"stage.third.replay_end=0.1", "stage.third.max_completion_length=8"}));
+}
+
 TEST(Config, SaysWhyNamesThatOtherTrainersKnowAreRefused) {
   for (const char* key : {"top_p", "top_k", "min_p", "repetition_penalty"}) {
     ExpectIn(std::string("stage.second.") + key + ": would sample from another distribution",

@@ -307,18 +307,22 @@ TEST(Generate, ReportsRequestsInOrderWithAllTheirCompletions) {
   GenerationStats stats;
   const Results results = *Generate(toy.policy(), toy.compute, requests, config, options, &stats);
   ASSERT_EQ(order.size(), requests.size());
-  std::size_t prompt_tokens = 0, new_tokens = 0;
+  std::size_t prompt_tokens = 0, new_tokens = 0, context_tokens = 0;
   for (std::size_t r = 0; r < order.size(); ++r) {
     EXPECT_EQ(order[r], r);
     ExpectSame(seen[r], results[r]);
     prompt_tokens += requests[r].prompt.size();
     for (const Completion& completion : results[r]) {
       new_tokens += completion.ids.size();
+      for (std::size_t t = 0; t < completion.ids.size(); ++t) {
+        context_tokens += requests[r].prompt.size() + t;
+      }
       EXPECT_GT(completion.seconds, 0);
     }
   }
   EXPECT_EQ(stats.prompt_tokens, prompt_tokens);
   EXPECT_EQ(stats.new_tokens, new_tokens);
+  EXPECT_EQ(stats.context_tokens, context_tokens);
   EXPECT_GT(stats.decode_steps, new_tokens / 4 - 1);
   EXPECT_GT(stats.prefill_seconds, 0);
   EXPECT_GT(stats.decode_seconds, 0);
