@@ -101,6 +101,7 @@ struct GateSection {
   std::string rule = "sequential";       // "threshold", "fixed", "sequential" or "none"
   int problems = 20;                     // threshold, fixed: problems of one decision
   double max_drop = 2;                   // threshold: points below the last accepted model
+  int check_steps = 25;                  // threshold: also every so many steps of a stage; 0: never
   int max_problems = 200;                // sequential: budget
   int samples = 4;                       // sequential, fixed: answers a problem
   std::string on_reject = "retry";       // "retry", "skip", "stop"

@@ -145,6 +145,7 @@ const std::vector<ConfigKey<GateSection>>& GateKeys() {
        std::vector<std::string>{"threshold", "fixed", "sequential", "none"}},
       {"problems", &GateSection::problems, 1, 100000},
       {"max_drop", &GateSection::max_drop, 0, 100},
+      {"check_steps", &GateSection::check_steps, 0, 100000000},
       {"max_problems", &GateSection::max_problems, 1, 1000000},
       {"samples", &GateSection::samples, 1, 1024},
       {"on_reject", &GateSection::on_reject, std::vector<std::string>{"retry", "skip", "stop"}},

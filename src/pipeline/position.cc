@@ -14,6 +14,7 @@ void ForEachField(Position& p, F&& f) {
   f("attempt", p.attempt);
   f("step", p.step);
   f("validated_step", p.validated_step);
+  f("checked_step", p.checked_step);
   f("learning_rate_scale", p.learning_rate_scale);
   f("next_document", p.next_document);
   f("first_accuracy", p.first_accuracy);

@@ -12,6 +12,7 @@ namespace pawl {
 struct RunPosition {
   int stage = 0, attempt = 0, step = 0;
   int validated_step = -1;  // of the last validation in this attempt
+  int checked_step = -1;    // of the last check by the threshold rule within this attempt
   double learning_rate_scale = 1;
   std::uint64_t next_document = 0;
   // Validation accuracies of this attempt: at its start (-1: not measured), and the best of a

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/file.h"
 #include "base/file_system.h"
@@ -88,12 +89,17 @@ Result<StageEnd> StageRunner::Run() {
       }
       return end;
     }
-    // A signal inside the gate is saved with the state as training left it; the best comes again.
-    const TrainSnapshot trained = TakeSnapshot(x_.state);
-    PAWL_ASSIGN(const auto verdict, RunGate(s_.best ? *s_.best : trained));
-    if (!verdict) {
-      RestoreSnapshot(trained, x_.state);
-      return Stop();
+    std::optional<Verdict> verdict = std::exchange(rejection_, std::nullopt);
+    if (verdict) {
+      verdict->evidence["step"] = p_.step;
+    } else {
+      // A signal inside the gate is saved with the state as training left it; the best comes again.
+      const TrainSnapshot trained = TakeSnapshot(x_.state);
+      PAWL_ASSIGN(verdict, RunGate(s_.best ? *s_.best : trained));
+      if (!verdict) {
+        RestoreSnapshot(trained, x_.state);
+        return Stop();
+      }
     }
     Json evidence = verdict->evidence;
     GateDecision decision = verdict->decision;
@@ -126,7 +132,7 @@ void StageRunner::BeginRetry() {
   p_.tripped = 0;
   p_.health = Json::object();
   p_.step = p_.best_step = p_.evaluations_without_best = p_.healthy_step = 0;
-  p_.validated_step = -1;
+  p_.validated_step = p_.checked_step = -1;
   p_.next_document = p_.healthy_document = 0;
   p_.best_accuracy = p_.first_accuracy = -1;
   p_.learning_rate_scale /= 2;

@@ -34,7 +34,8 @@ Status SaveRun(RunDirectory& directory, RunContext& context, const RunState& sta
 // The result of a stage that was never trained.
 Json SkippedStage(const StageConfig& stage);
 
-enum class StageEnd { kFinished, kStopped, kUnhealthy, kGateStop, kTimeUp };
+// kRejected: a check within the stage undid it.
+enum class StageEnd { kFinished, kStopped, kUnhealthy, kRejected, kGateStop, kTimeUp };
 
 class StageRunner {
  public:
@@ -63,6 +64,7 @@ class StageRunner {
   Status Undo(const std::string& reason);
   void MarkHealthy();
   bool ValidationDue() const;
+  bool CheckDue() const;  // by the threshold rule, within the stage
   bool EarlyStop() const;
   double Reserve() const;  // seconds that gate and final benchmark will take
   // false: a signal came in the middle; nothing was recorded.
@@ -95,6 +97,7 @@ class StageRunner {
   Result<std::vector<double>> Answers(const TrainSnapshot& model, const std::string& who,
                                       std::span<const std::size_t> problems, const GatePlan& plan);
 
+  std::optional<Verdict> rejection_;  // of the check that ended Train
   double Elapsed() const { return SteadySeconds() - started_; }
 
   RunContext& x_;

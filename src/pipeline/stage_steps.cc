@@ -33,6 +33,19 @@ Result<StageEnd> StageRunner::Train() {
       PAWL_ASSIGN(const bool finished, Validate());
       if (!finished) return Stop();
     }
+    if (CheckDue()) {
+      const TrainSnapshot trained = TakeSnapshot(x_.state);
+      PAWL_ASSIGN(auto verdict, Judge(trained));
+      RestoreSnapshot(trained, x_.state);
+      if (!verdict) return Stop();
+      p_.checked_step = p_.step;
+      PAWL_TRY(
+          files_.Log(fmt::format("check at step {}: {}", p_.step, WriteJson(verdict->evidence))));
+      if (verdict->decision == GateDecision::kRollback) {
+        rejection_ = std::move(verdict);
+        return StageEnd::kRejected;
+      }
+    }
     if (p_.step != saved_step && (p_.step % stage_.save_steps == 0 || p_.step == total_)) {
       MarkHealthy();
       PAWL_TRY(Save());
@@ -125,6 +138,7 @@ Status StageRunner::Undo(const std::string& reason) {
   RestoreSnapshot(*s_.healthy, x_.state);
   p_.learning_rate_scale /= 2;
   p_.step = p_.validated_step = p_.healthy_step;
+  p_.checked_step = std::min(p_.checked_step, p_.step);
   p_.next_document = p_.healthy_document;
   return {};
 }
@@ -133,6 +147,12 @@ bool StageRunner::ValidationDue() const {
   if (p_.validated_step == p_.step) return false;
   return p_.step == 0 || p_.step == total_ ||
          (stage_.eval_steps > 0 && p_.step % stage_.eval_steps == 0);
+}
+
+bool StageRunner::CheckDue() const {
+  const GateSection& gate = x_.config.gate;
+  return gate.rule == "threshold" && gate.check_steps > 0 && p_.step > 0 && p_.step < total_ &&
+         p_.step % gate.check_steps == 0 && p_.checked_step != p_.step;
 }
 
 bool StageRunner::EarlyStop() const {

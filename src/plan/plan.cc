@@ -101,7 +101,11 @@ double CheckAnswers(const RunContext& x, const StageConfig& stage, int steps,
   const double filter = FiltersByDifficulty(stage) && train != x.data.train.end()
                             ? static_cast<double>(train->second.size()) * stage.filter_samples
                             : 0;
-  return filter + validations * static_cast<double>(x.data.validation.size()) +
+  const GateSection& gate = x.config.gate;
+  const double checks = gate.rule == "threshold" && gate.check_steps > 0
+                            ? (steps - 1) / gate.check_steps * gate_problems
+                            : 0;
+  return filter + checks + validations * static_cast<double>(x.data.validation.size()) +
          2 * gate_problems * AnswersPerProblem(x.config.gate);
 }
 

@@ -227,6 +227,23 @@ TEST(Pipeline, ATrippedStepIsLeftOutTheNextUndoneAndThenTheRunEnds) {
             ReadText(run / "stages/first/final_model/model.safetensors"));
 }
 
+// Collapse is seen at step 2, not after all eight steps.
+TEST(Pipeline, TheThresholdRuleLooksWithinAStageToo) {
+  const fs::path run = TempFolder("checks") / "run";
+  const auto outcome =
+      RunTiny(run, Formatted({"stage.second.learning_rate=300", "gate.check_steps=2",
+                              "stage.second.max_steps=8", "gate.max_retries=0"}));
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  const Json summary = ReadJsonFile(run / "summary.json");
+  ASSERT_EQ(Stage(summary, 1).at("decision"), "rollback") << summary;
+  EXPECT_LT(Stage(summary, 1).at("steps"), 8);
+  EXPECT_LT(ReadJsonFile(run / "stages/second/gate.json").at("step"), 8);
+  EXPECT_NE(ReadText(run / "stages/second/training.log").find("check at step 2: "),
+            std::string::npos);
+  EXPECT_EQ(ReadText(run / "final_model/model.safetensors"),
+            ReadText(run / "stages/first/final_model/model.safetensors"));
+}
+
 // A stage that its gate rejects is tried in parts before it is given up.
 TEST(Pipeline, TriesTheSoupBeforeItGivesAStageUp) {
   const fs::path run = TempFolder("soup") / "run";

@@ -51,6 +51,7 @@ const std::vector<std::string> kEventful = {"stage.second.learning_rate=0.3",
                                             "stage.first.max_steps=9",
                                             "stage.first.learning_rate=1e-2",
                                             "health.max_kl=1e9",
+                                            "gate.check_steps=3",
                                             "stage.second.sampling=pass_rate",
 
                                             "stage.second.l2_sp=0.1"};
