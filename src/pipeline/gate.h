@@ -50,8 +50,10 @@ class Gate {
 // sequential: betting e-processes for "worse" and "not worse by more than the margin"
 // (docs/MATH.md), against the anchor and, where guarded, against the base too, so that accepted
 // losses cannot add up; with gate.greedy all of it for greedy answers too, one a problem, with
-// twice the margins.  A policy that training has made narrow may sample better than its anchor
-// while its greedy answers, which users get, are worse. none: accepts.
+// twice the margins: a policy that training has made narrow may sample better than its anchor while
+// its greedy answers, which users get, are worse.
+//
+// none: accepts.
 struct GateContext {
   double anchor_accuracy = 0;  // sets the margin of non-inferiority
   int tests = 1;               // that share alpha: PlannedTests

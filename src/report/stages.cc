@@ -54,12 +54,12 @@ std::string EvidenceText(const char* answers, const Json& evidence) {
              not_worse = NumberAt(evidence, "e_noninferior");
   if (!worse || !not_worse) return "";
   std::string text =
-      fmt::format(" {} answers: worse {:.3g}, not worse {:.3g}", answers, *worse, *not_worse);
+      fmt::format(" {} answers worse {:.3g}, not worse {:.3g}", answers, *worse, *not_worse);
   if (const auto base = evidence.find("against_base"); base != evidence.end()) {
     const auto w = NumberAt(*base, "e_regression"), n = NumberAt(*base, "e_noninferior");
-    if (w && n) text += fmt::format("; than the base {:.3g} and {:.3g}", *w, *n);
+    if (w && n) text += fmt::format(" (than the base {:.3g} and {:.3g})", *w, *n);
   }
-  return text + ".";
+  return text;
 }
 
 std::string GateText(const Json& g) {
@@ -77,8 +77,9 @@ std::string GateText(const Json& g) {
         NumberAt(g, "accept_at").value_or(0));
     text += EvidenceText("sampled", g);
     if (const auto greedy = g.find("greedy"); greedy != g.end() && greedy->is_object()) {
-      text += EvidenceText("greedy", *greedy);
+      text += ";" + EvidenceText("greedy", *greedy);
     }
+    text += ".";
   }
   const auto before = NumberAt(g, "validation_before"), best = NumberAt(g, "validation_best");
   if (before && best) {

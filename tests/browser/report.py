@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 WIDTHS = (1200, 500)  # headless chromium does not make windows narrower than 500
+PHONE = 390           # so a phone's width is tried in a frame
 SECTIONS = ("Models", "Stage by stage", "Diagnosis", "Evidence")
 
 
@@ -42,6 +43,12 @@ def main():
                 assert section in dom, f"no section {section}"
             wide, window = map(int, re.search(r"<title>(\d+)/(\d+)</title>", dom).groups())
             assert wide <= window, f"{wide} pixels wide in a window of {window}"
+            frame = pathlib.Path(folder) / "frame.html"
+            frame.write_text(f"<iframe src='{page.as_uri()}' style='width:{PHONE}px' onload=\"document.title = "
+                             "this.contentDocument.documentElement.scrollWidth + '/' + this.clientWidth\"></iframe>")
+            dom = browser("--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom", frame.as_uri())
+            wide, window = map(int, re.search(r"<title>(\d+)/(\d+)</title>", dom).groups())
+            assert wide <= window, f"{wide} pixels wide in a phone's {window}"
             for scheme in ("light", "dark"):
                 picture = pathlib.Path(folder) / f"{scheme}-{width}.png"
                 dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
