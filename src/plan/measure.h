@@ -5,13 +5,12 @@
 
 namespace pawl {
 
-// Mean costs of one optimizer step of a stage, from the base model.
+// Mean costs of one optimizer step of a stage, from the base model, with every group trained on.
 struct StepCost {
   double rollout_seconds = 0, train_seconds = 0, other_seconds = 0;
   double spread = 0;              // standard deviation of a step's seconds over their mean
   double answer_tokens = 0;       // mean of a completion
   double prompt_tokens = 0;       // mean of a prompt
-  double trained_share = 1;       // of groups that carried a signal
   double rollout_line_bytes = 0;  // of one completion in rollouts.jsonl
   int steps = 0;                  // measured
 };

@@ -51,11 +51,10 @@ Estimate StepEstimate(const StageConfig& stage, const StepCost& cost, const Answ
     const double s = cost.rollout_seconds + cost.train_seconds + cost.other_seconds;
     return {s, s * (1 - kMachineSpread), s * (1 + kMachineSpread)};
   }
-  const double full = cost.train_seconds / std::max(0.05, cost.trained_share);
   // Prompts are trained on once a group; what grows with the answers is the rest.
   const auto at = [&](double tokens, double share) {
     const double longer = tokens / answers.now;
-    return cost.rollout_seconds * longer + full * share * longer + cost.other_seconds;
+    return cost.rollout_seconds * longer + cost.train_seconds * share * longer + cost.other_seconds;
   };
   return {at(answers.expected, kTrainedShare), at(answers.now, kTrainedLow) * (1 - kMachineSpread),
           at(answers.high, kTrainedHigh) * (1 + kMachineSpread)};

@@ -88,7 +88,7 @@ std::string PlanText(const RunPlan& plan) {
     text += "\n";
   }
   text += fmt::format(
-      "\nMeasured in {} on this machine from real steps and answers of the untrained model. "
+      "\nMeasured in {} on this machine from steps and answers of the untrained model. "
       "Assumed: "
       "answers grow to the length of the reference solutions, and half of the groups carry a "
       "signal; "

@@ -52,6 +52,13 @@ void AddExamples(const Json& list, const std::string& title, std::size_t most, D
 
 }  // namespace
 
+namespace {
+// Four digits, and no claim of exactly 0.
+std::string ProbabilityText(const std::optional<double>& p) {
+  return p && *p < 1e-4 ? "< 0.0001" : NumberText(p, 4);
+}
+}  // namespace
+
 Document ComparisonDocument(const Json& comparison, const std::vector<std::string>& words,
                             std::size_t examples) {
   Document d;
@@ -68,7 +75,7 @@ Document ComparisonDocument(const Json& comparison, const std::vector<std::strin
                                 IntAt(p, "losses").value_or(0), IntAt(p, "ties").value_or(0)),
                     fmt::format("{:+.1f}, {}", 100 * NumberAt(p, "difference").value_or(0),
                                 IntervalPoints(FieldAt(p, "interval95"))),
-                    NumberText(NumberAt(p, "p_value"), 4), NumberText(NumberAt(p, "p_holm"), 4),
+                    ProbabilityText(NumberAt(p, "p_value")), ProbabilityText(NumberAt(p, "p_holm")),
                     fmt::format("{:.3g} / {:.3g} / {:.3g}", NumberAt(p, "e_regression").value_or(0),
                                 NumberAt(p, "e_noninferior").value_or(0),
                                 NumberAt(p, "e_improvement").value_or(0)),
