@@ -48,8 +48,8 @@ void HeadLogits(const Policy& policy, const Compute& compute, MatrixView<const f
                 MatrixView<float> logits);
 
 // Per row of hidden [M, C]: log p(target), entropy, argmax of softmax(logits / temperature).  Rows
-// go through in chunks, so that logits of kHeadChunkRows rows are the largest temporary.  target
-// -1: none (log_prob 0).  Outputs are written when not empty.
+// go through in chunks, so that logits of twice kHeadChunkRows rows are the largest temporary.
+// target -1: none (log_prob 0).  Outputs are written when not empty.
 inline constexpr std::size_t kHeadChunkRows = 64;
 struct HeadScores {
   std::span<float> log_probs, entropies;

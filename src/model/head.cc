@@ -12,9 +12,11 @@
 namespace pawl {
 namespace {
 
-// Rows a chunk: logits of 4 MB, but at least kHeadChunkRows rows for the products' speed.
+// Rows a chunk: logits of 4 MB, but at least so many rows that transposing the head for the
+// gradient (once a chunk) stays a small part: at 64 rows of a 0.5B model it takes a third of that
+// product.
 std::size_t ChunkRows(std::size_t vocabulary) {
-  return std::clamp<std::size_t>((std::size_t{1} << 20) / vocabulary, kHeadChunkRows, 1024);
+  return std::clamp<std::size_t>((std::size_t{1} << 20) / vocabulary, 2 * kHeadChunkRows, 1024);
 }
 
 void WriteScores(MatrixView<const float> logits, std::span<const std::int32_t> targets,
