@@ -65,7 +65,7 @@ Status Run(const Flags& flags) {
       "({} "
       "online){}\nmemory       {:.1f} GB, {:.1f} GB available{}\nhuge pages   {}\ndisk         "
       "{:.1f} GB free here\nread         {:.1f} GB/s\nFMA          {:.0f} GFLOP/s (float32); "
-      "after two seconds {:.0f} % of that\n",
+      "after two seconds {:.0f} % of the best rate\n",
       VersionText(), peaks.cpu, fmt::join(CpuFeatures(), " "), IsaName(machine.compute->isa),
       machine.pool->size(), facts.usable_cpus, facts.online_cpus,
       facts.governor.empty() ? "" : ", governor " + facts.governor, facts.memory_bytes / 1e9,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <optional>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -32,8 +33,23 @@ Json CompletionJson(const Completion& completion) {
           {"seconds", completion.seconds}};
 }
 
-// The line passed its checksum, so that its fields are what CompletionJson wrote.
-Completion ParseCompletion(const Json& json) {
+bool IsListOf(const Json& json, bool (Json::*is)() const noexcept) {
+  return json.is_array() &&
+         std::all_of(json.begin(), json.end(), [is](const Json& one) { return (one.*is)(); });
+}
+
+// Absent where the fields are not those of CompletionJson: another version's line may pass its
+// checksum.
+std::optional<Completion> ParseCompletion(const Json& json) {
+  const auto field = [&](const char* key) {
+    return json.is_object() ? json.value(key, Json()) : Json();
+  };
+  if (!IsListOf(field("ids"), &Json::is_number_integer) ||
+      !IsListOf(field("log_prob_bits"), &Json::is_number_unsigned) ||
+      field("ids").size() != field("log_prob_bits").size() || !field("stop").is_boolean() ||
+      !field("seconds").is_number()) {
+    return std::nullopt;
+  }
   Completion completion;
   completion.ids = json.at("ids").get<std::vector<std::int32_t>>();
   for (const auto bits : json.at("log_prob_bits").get<std::vector<std::uint32_t>>()) {
@@ -47,9 +63,31 @@ Completion ParseCompletion(const Json& json) {
 
 }  // namespace
 
+namespace {
+
+using Known = std::map<std::string, std::vector<Completion>>;
+
+// A line's entry into `known`; false: the line is no entry.
+bool ReadEntry(const std::string& body, Known& known) {
+  const auto json = ParseJson(body, "journal");
+  if (!json || !json->is_object()) return false;
+  const Json key = json->value("key", Json()), list = json->value("completions", Json());
+  if (!key.is_string() || !list.is_array()) return false;
+  std::vector<Completion> completions;
+  for (const Json& one : list) {
+    auto completion = ParseCompletion(one);
+    if (!completion) return false;
+    completions.push_back(std::move(*completion));
+  }
+  known[key.get<std::string>()] = std::move(completions);
+  return true;
+}
+
+}  // namespace
+
 Result<CompletionJournal> CompletionJournal::Open(const std::filesystem::path& path,
                                                   std::string scope) {
-  std::map<std::string, std::vector<Completion>> known;
+  Known known;
   long long valid = 0;
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored)) {
@@ -60,11 +98,7 @@ Result<CompletionJournal> CompletionJournal::Open(const std::filesystem::path& p
       const std::string body =
           text.substr(begin + kCheckDigits + 1, end - begin - kCheckDigits - 1);
       if (text.substr(begin, end - begin) != Checked(body)) break;
-      const auto json = ParseJson(body, path.string());
-      if (!json) break;
-      auto& completions = known[json->at("key").get<std::string>()];
-      completions.clear();
-      for (const Json& one : json->at("completions")) completions.push_back(ParseCompletion(one));
+      if (!ReadEntry(body, known)) break;
       begin = end + 1;
       valid = static_cast<long long>(begin);
     }

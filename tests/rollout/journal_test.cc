@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "rollout/toy.h"
 
 namespace pawl {
@@ -150,6 +151,20 @@ TEST_F(JournalTest, ATornOrDamagedEndIsCutOff) {
     EXPECT_TRUE(whole.starts_with(Text()));
     EXPECT_LE(Text().size(), at);
     ExpectSame(Make(&journal), plain);
+  }
+}
+
+// A line of another version may have a right checksum.
+TEST_F(JournalTest, LinesWithOtherFieldsAreCutOff) {
+  for (
+      const char* body :
+      {"{}", "[]", R"({"key":1,"completions":[]})", R"({"key":"a","completions":{}})",
+       R"({"key":"a","completions":[{"ids":[1]}]})",
+       R"({"key":"a","completions":[{"ids":[1],"log_prob_bits":[],"stop":true,"seconds":0}]})",
+       R"({"key":"a","completions":[{"ids":["1"],"log_prob_bits":[1],"stop":true,"seconds":0}]})"}) {
+    Write(Sha256Hex(body).substr(0, 16) + " " + body + "\n");
+    const CompletionJournal journal = Open();
+    EXPECT_EQ(Text(), "") << body;
   }
 }
 
