@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "rollout/toy.h"
+#include "support/fault_files.h"
 
 namespace pawl {
 namespace {
@@ -166,6 +167,31 @@ TEST_F(JournalTest, LinesWithOtherFieldsAreCutOff) {
     const CompletionJournal journal = Open();
     EXPECT_EQ(Text(), "") << body;
   }
+}
+
+// A full disk ends the generation with its error; what the journal holds then is still right.
+TEST_F(JournalTest, AnAppendThatFailsIsAnErrorAndLosesNothing) {
+  const Results plain = Make(nullptr);
+  int failures = 0;
+  for (int fail_at = 1; fail_at < 20; ++fail_at) {
+    fs::remove_all(file_);
+    CompletionJournal journal = Open();
+    {
+      FaultFiles faults(fail_at, ENOSPC, true);
+      const FileSystemOverride override(faults);
+      GenerationOptions options;
+      options.max_batch = 4;
+      options.journal = {&journal, "weights"};
+      const auto results = Generate(toy_.policy(), toy_.compute, requests_, sampling_, options);
+      if (!faults.failed()) break;
+      ASSERT_FALSE(results.has_value()) << fail_at;
+      EXPECT_EQ(results.error().code, ErrorCode::kResources);
+      ++failures;
+    }
+    CompletionJournal again = Open();
+    ExpectSame(Make(&again), plain);
+  }
+  EXPECT_GE(failures, 5);  // five requests, and at least one sync
 }
 
 TEST_F(JournalTest, ClearForgetsEverything) {
