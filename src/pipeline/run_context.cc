@@ -185,7 +185,10 @@ Result<Evaluation> Measure(const RunContext& x, std::span<const Problem> problem
   settings.max_batch = 128;
   EvaluateHooks hooks;
   hooks.cancelled = [&x] { return x.Stopped(); };
-  if (x.journal) hooks.journal = {x.journal.get(), x.state.Fingerprint()};
+  if (x.journal) {
+    hooks.journal = {x.journal.get(),
+                     options.fingerprint.empty() ? x.state.Fingerprint() : options.fingerprint};
+  }
   return Evaluate(x.state.policy(), *x.tokenizer, *x.prompts, problems, *x.grader, settings,
                   *x.compute, hooks);
 }

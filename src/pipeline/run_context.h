@@ -57,6 +57,7 @@ struct MeasureOptions {
   int max_new_tokens = 256;
   std::uint64_t first_item = 0;
   std::vector<std::uint64_t> items = {};  // one address a problem, instead of first_item
+  std::string fingerprint = {};           // of the policy, where the caller knows it
 };
 Result<Evaluation> Measure(const RunContext& context, std::span<const Problem> problems,
                            const MeasureOptions& options);

@@ -77,6 +77,9 @@ Result<std::vector<double>> StageRunner::Answers(const TrainSnapshot& model, con
   }
   if (asked.empty()) return shares;
   RestoreSnapshot(model, x_.state);
+  std::string& fingerprint = fingerprints_[who];
+  if (fingerprint.empty()) fingerprint = x_.state.Fingerprint();
+  options.fingerprint = fingerprint;
   PAWL_ASSIGN(const Evaluation evaluation, Measure(x_, asked, options));
   if (evaluation.cancelled) return std::vector<double>();
   auto record = evaluation.problems.begin();
@@ -119,6 +122,7 @@ Result<std::optional<StageRunner::Verdict>> StageRunner::Judge(const TrainSnapsh
                         PlannedTests(config, static_cast<int>(x_.config.stages.size())), guard});
   const auto order = PoolOrder(x_.config.run.seed, p_.stage, x_.data.gate.size(),
                                static_cast<std::size_t>(GateProblems(x_.config.gate)));
+  fingerprints_.erase("");  // another candidate
   std::size_t next = 0;
   GateDecision decision = gate->Decide(order.empty());
   while (decision == GateDecision::kKeepTesting) {

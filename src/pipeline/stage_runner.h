@@ -2,6 +2,7 @@
 // value, so that a run continues from any checkpoint with the same bits.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,6 +99,9 @@ class StageRunner {
                                       std::span<const std::size_t> problems, const GatePlan& plan);
 
   std::optional<Verdict> rejection_;  // of the check that ended Train
+  // Of the models that a gate asks, by name: hashing all weights of a 0.5B model takes a second,
+  // and every batch of problems asks each model twice.
+  std::map<std::string, std::string> fingerprints_;
   double Elapsed() const { return SteadySeconds() - started_; }
 
   RunContext& x_;
